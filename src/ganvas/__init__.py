@@ -1,0 +1,51 @@
+"""ganvas: train, diagnose, measure, compare and explore GANs and VAEs on your own pictures.
+
+    import ganvas
+
+    run = ganvas.train("dcgan", data="my_pictures/", out="runs/mine")
+    model = ganvas.load(run)
+    images = model.sample(16, seed=0)
+
+Importing this package loads neither torch nor anything else that takes time.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ganvas._version import __version__ as __version__
+from ganvas.errors import ConfigError, DataError, GanvasError, RunError
+
+if TYPE_CHECKING:
+    from ganvas.api import load, reconstruct, report, resume, train
+    from ganvas.latent.walk import interpolate
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "GanvasError",
+    "RunError",
+    "__version__",
+    "interpolate",
+    "load",
+    "reconstruct",
+    "report",
+    "resume",
+    "train",
+]
+
+_LATER = {
+    "interpolate": "ganvas.latent.walk",
+    "load": "ganvas.api",
+    "reconstruct": "ganvas.api",
+    "report": "ganvas.api",
+    "resume": "ganvas.api",
+    "train": "ganvas.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public functions when they are first used."""
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'ganvas' has no attribute {name!r}")

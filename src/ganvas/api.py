@@ -1,0 +1,270 @@
+"""What the verbs of the command line do, as functions: train, resume, load, reconstruct, report."""
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganvas.data.loader import to_model_range
+from ganvas.data.pack import Pack, open_pack
+from ganvas.errors import ConfigError, RunError
+from ganvas.evaluation.report import write_report
+from ganvas.models import build_model
+from ganvas.models.base import Encodes, LatentModel, Samples, alternate, class_labels
+from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
+from ganvas.training.checkpoint import TrainingState, list_checkpoints, load_weights
+from ganvas.training.config import RunConfig, override, read_config
+from ganvas.training.distributed import Processes, process_group, wait_for_main
+from ganvas.training.interrupt import graceful_stop
+from ganvas.training.loop import Reason
+from ganvas.training.loop import train as run_loop
+from ganvas.training.precision import resolve_device
+from ganvas.training.prepare import (
+    complete,
+    own_randomness,
+    parameter_counts,
+    prepare,
+    record_start,
+)
+from ganvas.training.progress import training_progress
+from ganvas.training.run_folder import RunFolder
+from ganvas.training.step import Plan
+
+Say = Callable[[str], None]
+
+
+def configure(
+    model: str = DEFAULT,
+    *,
+    config: Path | None = None,
+    data: str | None = None,
+    resolution: str | int | None = None,
+    images: int | None = None,
+    settings: Sequence[str] = (),
+) -> RunConfig:
+    """The configuration of a recipe, or of a file, with changes.
+
+    Args:
+        model: A recipe's name (`ganvas models`); not used with `config`.
+        config: A config.yaml.
+        data: A source: a folder, a ZIP, a Parquet file, `hf:owner/name` or a built-in name.
+        resolution: One number or HEIGHTxWIDTH.
+        images: Length of the training, in images shown.
+        settings: Further changes such as "model.width=32".
+
+    Raises:
+        ConfigError: A name or a value is wrong; the message names it.
+    """
+    start = find_recipe(model).config if config is None else read_config(config)
+    values: dict[str, Any] = start.model_dump(mode="json")
+    for section, field, value in (
+        ("data", "source", data),
+        ("data", "resolution", resolution),
+        ("training", "images", images),
+    ):
+        if value is not None:
+            values[section][field] = value
+    return RunConfig.parse(override(values, settings))
+
+
+def train(
+    model: str | RunConfig = DEFAULT,
+    *,
+    out: str | Path | None = None,
+    say: Say = print,
+    **changes: Any,
+) -> Path:
+    """Train a model from the start.
+
+    Args:
+        model: A recipe's name, or a whole configuration.
+        out: The run folder to make (default: runs/MODEL-DATA, numbered if that exists).
+        say: Gets what a user should know, one line at a time.
+        **changes: With a recipe's name, the arguments of `configure`: data, resolution, images,
+            settings.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        GanvasError: The data, the configuration or the folder cannot be used, or the training had
+            to stop; the message says what to do.
+    """
+    config = model if isinstance(model, RunConfig) else configure(model, **changes)
+    resolve_device(config.training.device)  # a wrong one should fail before anything is written
+    with process_group(config.training.device) as processes:
+        folder = RunFolder(Path(out) if out is not None else _free_folder(config))
+        if processes.is_main:
+            folder.create(config)
+        wait_for_main(processes)
+        _run(folder, config, processes, say if processes.is_main else _silent)
+    return folder.path
+
+
+def resume(run: str | Path, *, say: Say = print) -> Path:
+    """Go on with a training exactly where its last checkpoint left it.
+
+    Raises RunError where `run` is no run folder or none of its checkpoints is whole.
+    """
+    folder = RunFolder(Path(run))
+    config = folder.read()
+    with process_group(config.training.device) as processes:
+        _run(folder, config, processes, say if processes.is_main else _silent)
+    return folder.path
+
+
+def load(run: str | Path, *, device: str = "auto", say: Say = print) -> LatentModel:
+    """The trained model of a run, with averaged weights, ready to explore.
+
+    Raises RunError where `run` is no run folder, has no checkpoint yet, or only damaged ones.
+    """
+    folder = RunFolder(Path(run))
+    config = folder.read()
+    shape, classes = folder.read_data_summary()
+    model = build_model(config.model, shape, classes)
+    if not isinstance(model, LatentModel):
+        raise RunError(f"{run} holds a {config.model.name}, which has no latent space to explore.")
+    for note in load_weights(model, folder.checkpoints):
+        say(note)
+    return model.eval().requires_grad_(False).to(resolve_device(device))
+
+
+@torch.no_grad()
+def reconstruct(model: LatentModel, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Encode and decode images (N, C, H, W) in [-1, 1]; returns originals and results in turn.
+
+    Raises ConfigError for a model without an encoder.
+    """
+    if not isinstance(model, Encodes):
+        raise ConfigError(
+            "this model has no encoder, so it cannot reconstruct pictures. Models that can: "
+            "autoencoder, vae."
+        )
+    images = images.to(model.device)
+    chosen = class_labels(model, labels, len(images))
+    latents = model.encode(images, chosen).float()
+    return alternate(images, model.decode_all(latents, chosen))
+
+
+def pictures_for(run: str | Path, source: str | None, n: int) -> tuple[Tensor, Tensor | None]:
+    """The first n pictures of a source (default: the run's data) as the run's model takes them.
+
+    Returns images (N, C, H, W) in [-1, 1] and, where the run's data is used, their labels (N,).
+    """
+    data = RunFolder(Path(run)).read().data
+    if source is not None:
+        data = data.model_copy(update={"source": source, "images": None})
+    pack = open_pack(data)
+    images = torch.from_numpy(np.array(pack.images[:n]))
+    if images.ndim == 4:
+        images = images.permute(0, 3, 1, 2)
+    labels = pack.labels if source is None else None
+    return to_model_range(images), None if labels is None else torch.from_numpy(labels[:n].copy())
+
+
+def report(run: str | Path) -> Path:
+    """Write (again) the report of a run; returns its path."""
+    return write_report(Path(run))
+
+
+def list_models() -> list[dict[str, Any]]:
+    """Every recipe as a plain record; parameters are those for 64x64 RGB images."""
+    with torch.device("meta"):
+        return [_describe(recipe) for recipe in RECIPES.values()]
+
+
+def _describe(recipe: Recipe) -> dict[str, Any]:
+    model = build_model(recipe.model, (3, 64, 64))
+    abilities = {"sample": Samples, "reconstruct": Encodes, "interpolate": LatentModel}
+    return {
+        "name": recipe.name,
+        "year": recipe.year,
+        "paper": recipe.paper,
+        "summary": recipe.summary,
+        "parameters": parameter_counts(model),
+        "can": [verb for verb, kind in abilities.items() if isinstance(model, kind)],
+    }
+
+
+def _run(folder: RunFolder, config: RunConfig, processes: Processes, say: Say) -> Reason:
+    """Prepare everything, run the loop, report: what `train` and `resume` share."""
+    pack = _open_data(config, processes)
+    with own_randomness():
+        config = complete(config, pack)
+        folder.check_data(pack)
+        state, plan = prepare(config, pack, folder, processes)
+        for note in state.notes:
+            say(note)
+        if state.images >= config.training.images:
+            say(f"This run is finished: all {state.images:,} images are shown.")
+            return "finished"
+        if processes.is_main:
+            record_start(folder, config, state, plan, pack)
+        say(_headline(config, state, plan, pack))
+        with (
+            graceful_stop(say) as stop,
+            training_progress(
+                config.model.name, state.images, config.training.images, say, processes.is_main
+            ) as watch,
+        ):
+            reason = run_loop(state, plan, pack, folder, watch, stop)
+    if processes.is_main:
+        write_report(folder.path)
+        say(_result(folder, state, reason))
+    return reason
+
+
+def _open_data(config: RunConfig, processes: Processes) -> Pack:
+    """The pack; the first process makes it, the others wait and then read it."""
+    if not processes.is_main:
+        wait_for_main(processes)
+    pack = open_pack(config.data, progress=processes.is_main)
+    if processes.is_main:
+        wait_for_main(processes)
+    return pack
+
+
+def _headline(config: RunConfig, state: TrainingState, plan: Plan, pack: Pack) -> str:
+    counts = ", ".join(
+        f"{name} {n:,}" for name, n in parameter_counts(state.model).items() if n > 1
+    )
+    size = "x".join(str(n) for n in pack.shape)
+    skipped = f" ({len(pack.skipped):,} left out)" if pack.skipped else ""
+    return (
+        f"{'Going on with' if state.images else 'Training'} {config.model.name} on "
+        f"{len(pack.images):,} x {size} from {config.data.source}{skipped}: {counts} parameters; "
+        f"{plan.device.type}, {plan.precision}, {config.training.images:,} images to show."
+    )
+
+
+def _result(folder: RunFolder, state: TrainingState, reason: Reason) -> str:
+    sheets = sorted(folder.samples.glob("*.png"))
+    speed = state.images / max(state.seconds, 1e-9)
+    lines = [
+        f"{reason.capitalize()} at {state.images:,} images after "
+        f"{state.seconds / 60:.1f} minutes ({speed:,.0f} images/s).",
+        f"  samples     {sheets[-1] if sheets else folder.samples}",
+        f"  report      {folder.report}",
+        f"  checkpoint  {list_checkpoints(folder.checkpoints)[0]}",
+        f"Draw more: ganvas sample {folder.path} -n 64 --seed 1"
+        if reason == "finished"
+        else f"Go on: ganvas resume {folder.path}",
+    ]
+    return "\n".join(lines)
+
+
+def _free_folder(config: RunConfig) -> Path:
+    """runs/MODEL-DATA, with the first free number behind it."""
+    source = Path(config.data.source.rstrip("/")).stem or "data"
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{config.model.name}-{source}")
+    candidates = (Path("runs") / (name if i == 1 else f"{name}-{i}") for i in itertools.count(1))
+    return next(path for path in candidates if not path.exists())
+
+
+def _silent(line: str) -> None:
+    """What the processes that are not the first one have to say."""

@@ -1,0 +1,47 @@
+"""`ganvas`: one command, one verb a file."""
+
+import sys
+
+import typer
+
+from ganvas.cli import data, models, reconstruct, report, sample, train, walk
+from ganvas.errors import GanvasError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="GANs and VAEs on one canvas: train, measure and explore on your own pictures.",
+)
+app.command("train")(train.train)
+app.command("resume")(train.resume)
+app.command("models")(models.models)
+app.add_typer(data.app, name="data")
+app.command("sample")(sample.sample)
+app.command("reconstruct")(reconstruct.reconstruct)
+app.command("interpolate")(walk.interpolate)
+app.command("report")(report.report)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    if version:
+        from ganvas import __version__
+
+        typer.echo(f"ganvas {__version__}")
+        raise typer.Exit
+
+
+def run() -> None:
+    """Run the command line; an error that a user can mend ends it with one paragraph and code 2."""
+    try:
+        app()
+    except GanvasError as error:
+        typer.echo(f"ganvas: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("ganvas: stopped at once; the last checkpoint is whole.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # `ganvas ... | head`
+        sys.stderr.close()
+        sys.exit(0)

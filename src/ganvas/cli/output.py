@@ -1,0 +1,47 @@
+"""Where pictures that a verb made go: one sheet, or a folder of single pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ganvas.errors import ConfigError
+from ganvas.pictures import grid, save_png, scatter, to_uint8
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def save_images(
+    images: "Tensor",
+    out: Path,
+    names: Sequence[str],
+    columns: int | None = None,
+    columns_of: int = 1,
+) -> str:
+    """Save images (N, C, H, W), or points (N, 2), and say where.
+
+    Args:
+        images: In [-1, 1].
+        out: A .png for one sheet, anything without a suffix for a folder.
+        names: Of the single pictures.
+        columns: Of the sheet.
+        columns_of: Columns of the sheet are a multiple of it, to keep pairs side by side.
+    """
+    if out.suffix.lower() not in ("", ".png"):
+        raise ConfigError(f"--out {out}: pictures are saved as .png, or into a folder (no suffix).")
+    if images.ndim == 2:
+        save_png(scatter(images), out.with_suffix(".png"))
+        return f"{len(images)} points in {out.with_suffix('.png')}"
+    pixels = to_uint8(images)
+    if out.suffix:
+        if columns is None and columns_of > 1:
+            columns = columns_of * max(1, round(np.sqrt(len(pixels)) / columns_of))
+        save_png(grid(pixels, columns=columns), out)
+        return f"{len(pixels)} pictures on {out}"
+    for name, picture in zip(names, pixels, strict=True):
+        save_png(Image.fromarray(picture.squeeze(2) if picture.shape[2] == 1 else picture),
+                 out / f"{name}.png")  # fmt: skip
+    return f"{len(pixels)} pictures in {out}/"

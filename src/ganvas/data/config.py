@@ -1,0 +1,84 @@
+"""What the user says about the pictures: the `data` section of a configuration."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from PIL import ImageColor
+from pydantic import BeforeValidator, Field, field_validator
+
+from ganvas.settings import Settings
+
+MAX_SIDE = 4096
+"""Longest side in pixels that a pack may have: beyond it a typing error is likelier than a wish."""
+
+Fit = Literal["crop", "pad", "stretch"]
+
+
+def parse_resolution(value: Any) -> Any:
+    """Read `64`, `"64"` (a square) or `"64x96"` (HEIGHTxWIDTH) as `(height, width)`.
+
+    Anything else is returned as it is, for pydantic to judge.
+
+    Raises:
+        ValueError: A string that is neither.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d{1,6})\s*(?:[x×]\s*(\d{1,6})\s*)?", value)
+        if match is None:
+            raise ValueError("write one number (64) or HEIGHTxWIDTH (64x96)")
+        return (int(match[1]), int(match[2] or match[1]))
+    return value
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Side = Annotated[int, Field(ge=4, le=MAX_SIDE)]
+Resolution = Annotated[
+    tuple[Side, Side],
+    BeforeValidator(parse_resolution, json_schema_input_type=int | str | tuple[Side, Side]),
+]
+
+
+class DataConfig(Settings):
+    """Which pictures to use and how to bring them to one size."""
+
+    source: str = "avatars"
+    """A folder, a ZIP, a Parquet file or a folder of them, `hf:owner/name[:split]`, or a built-in
+    name: `avatars` (`avatars:glasses`: that attribute gives the classes), `ring`, `grid`,
+    `swiss-roll`, `digits`."""
+
+    resolution: Resolution | None = None
+    """`64` (square) or `64x96`: HEIGHT x WIDTH in pixels. Without it, the largest usual size that
+    the median picture fills (at most 64)."""
+
+    channels: Annotated[Literal["auto", 1, 3, 4], BeforeValidator(_number)] = "auto"
+    """1 grey, 3 colour, 4 colour and alpha; `auto` is 1 if all pictures are stored as grey, else 3
+    (alpha is then composited on `background`)."""
+
+    images: int | None = Field(default=None, ge=2)
+    """Use at most so many: a random subset that is always the same, so that classes keep their
+    shares. For pictures that are drawn (`avatars`, the 2-D toys): how many (default 20,000)."""
+
+    fit: Fit = "crop"
+    """How a picture of another shape is made to fit: `crop` its centre, `pad` it with `background`,
+    or `stretch` it."""
+
+    background: str = "white"
+    """Colour (a name or `#rrggbb[aa]`) under transparent pixels and around padded pictures."""
+
+    flip: bool = False
+    """Show every picture mirrored left to right half of the time. Only for subjects that may be
+    mirrored: not for text, and not for faces if the side of the parting matters."""
+
+    @field_validator("background")
+    @classmethod
+    def _is_a_colour(cls, value: str) -> str:
+        try:
+            ImageColor.getcolor(value, "RGBA")
+        except ValueError:
+            raise ValueError("not a colour: write a name (white) or #rrggbb") from None
+        return value

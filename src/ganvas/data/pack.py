@@ -1,0 +1,196 @@
+"""Packs: pictures decoded once into a memory-mapped array that trains at full speed.
+
+A pack is a folder in the cache, named after its key: a hash of what identifies the source (for
+files their paths, sizes and modification times) and of the settings. It is written under a
+temporary name and renamed when complete, so a folder under its final name is always whole, whoever
+is killed and whoever else packs the same.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganvas.errors import DataError
+
+from .config import DataConfig
+from .decoding import Problem, quiet_pillow
+from .packing import Contents, write_arrays
+from .source_types import Source, digest
+from .sources import open_source
+
+FORMAT_VERSION = 1
+"""Raised when the layout of a pack, or the pixels that decoding gives, change."""
+
+_UNFINISHED = ".packing-"
+_ABANDONED_AFTER = 24 * 3600  # seconds: no packing takes a day without touching its folder
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """Pictures (or points) of one form, ready for training."""
+
+    images: NDArray[Any]
+    """Read-only memory map: uint8 (N, H, W, C), or float32 (N, 2) for 2-D toys."""
+    labels: NDArray[np.int64] | None
+    """The class of each picture, int64 (N,), if there are classes."""
+    classes: tuple[str, ...]
+    """The names of the classes by label; empty without labels."""
+    fingerprint: str
+    """SHA-256 of pixels, labels, classes and settings: equal packs have equal ones."""
+    skipped: tuple[Problem, ...]
+    """Files that were left out, by name with the reason."""
+    folder: Path
+    """Where it lies in the cache."""
+    settings: dict[str, Any]
+    """The settings that made it, with automatic ones as they were decided."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example as a network sees it: (C, H, W), or (2,) for points."""
+        if self.images.ndim == 2:
+            return (2,)
+        _, height, width, channels = self.images.shape
+        return (channels, height, width)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Where each picture came from, in the order of `images`."""
+        return tuple(json.loads((self.folder / "names.json").read_text(encoding="utf-8")))
+
+
+def open_pack(config: DataConfig, *, cache: Path | None = None, progress: bool = True) -> Pack:
+    """Open the pack of a source from the cache, packing it now if it is not there.
+
+    Args:
+        config: What to pack and how.
+        cache: Where packs lie; by default `cache_folder()`.
+        progress: Whether to show a progress bar when it takes long.
+
+    Raises:
+        DataError: The source is missing or unusable, or the cache cannot be written.
+        ConfigError: A setting makes no sense for this source.
+    """
+    source = open_source(config.source)
+    folder = _folder(source, config, cache or cache_folder())
+    pack = _read(folder)
+    return pack if pack is not None else _make(source, config, folder, progress)
+
+
+def find_pack(config: DataConfig, *, cache: Path | None = None) -> Pack | None:
+    """Open the pack of a source if it was made before; nothing is packed."""
+    return _read(_folder(open_source(config.source), config, cache or cache_folder()))
+
+
+def cache_folder() -> Path:
+    """The folder for packs: $GANVAS_CACHE, or `ganvas` in the platform's cache folder."""
+    if chosen := os.environ.get("GANVAS_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "ganvas"
+
+
+def _folder(source: Source, config: DataConfig, cache: Path) -> Path:
+    settings = config.model_dump(mode="json", exclude={"source", "flip"})
+    key = digest([FORMAT_VERSION, source.identity, settings])
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(source.name).name).strip("-")[:40] or "pack"
+    return cache / f"{stem}-{key[:32]}"
+
+
+def _make(source: Source, config: DataConfig, folder: Path, progress: bool) -> Pack:
+    try:
+        _write(source, config, folder, progress)
+    except OSError as error:
+        raise DataError(
+            f"The pack of {config.source} cannot be written to {folder.parent}: "
+            f"{error.strerror or error}. Free some space, or choose another folder with --cache or "
+            "the environment variable GANVAS_CACHE."
+        ) from error
+    pack = _read(folder)
+    if pack is None:
+        raise DataError(f"The pack {folder} cannot be read back. Delete that folder and try again.")
+    return pack
+
+
+def _write(source: Source, config: DataConfig, folder: Path, progress: bool) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder.parent)
+    temporary = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder.parent))
+    try:
+        with quiet_pillow():
+            contents = write_arrays(source, config, temporary, progress)
+        _write_index(temporary, source.name, contents)
+        temporary.chmod(0o755)
+        _publish(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_index(folder: Path, source: str, contents: Contents) -> None:
+    index = {"format": FORMAT_VERSION, "source": source, **dataclasses.asdict(contents)}
+    with (folder / "index.json").open("w", encoding="utf-8") as stream:
+        json.dump(index, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    """Rename a complete folder into place; if another process was first, its pack stays."""
+    if folder.exists() and _read(folder) is None:  # damaged from outside
+        shutil.rmtree(folder)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if _read(folder) is None:
+            raise
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what packings that were killed long ago have left behind."""
+    for path in cache.glob(f"{_UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _read(folder: Path) -> Pack | None:
+    """Open a finished pack; None if there is none or it is damaged."""
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        if index["format"] != FORMAT_VERSION:
+            return None
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(folder / "labels.npy", allow_pickle=False) if index["labels"] else None
+        if list(images.shape) != index["shape"] or str(images.dtype) != index["dtype"]:
+            return None
+        return Pack(
+            images=images,
+            labels=labels,
+            classes=tuple(index["classes"]),
+            fingerprint=index["fingerprint"],
+            skipped=tuple(Problem(**problem) for problem in index["skipped"]),
+            folder=folder,
+            settings=index["settings"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

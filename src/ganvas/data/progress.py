@@ -1,0 +1,50 @@
+"""A progress bar on standard error that appears only when the work turns out to be long."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+PATIENCE = 2.0
+"""Seconds after which a bar is shown."""
+
+
+@contextlib.contextmanager
+def progress_bar(label: str, total: int, show: bool = True) -> Iterator[Callable[[int], None]]:
+    """Give a function to call with the number of things just done.
+
+    Args:
+        label: What is being done: "Packing".
+        total: How many things there are.
+        show: False never shows a bar.
+    """
+    started = time.monotonic()
+    done = 0
+    with contextlib.ExitStack() as stack:
+        update: Callable[[int], None] | None = None
+
+        def advance(count: int) -> None:
+            nonlocal done, update
+            done += count
+            if update is None and show and time.monotonic() - started > PATIENCE:
+                update = stack.enter_context(_bar(label, total))
+            if update is not None:
+                update(done)
+
+        yield advance
+
+
+@contextlib.contextmanager
+def _bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.update(task, completed=done)

@@ -1,0 +1,268 @@
+"""Parquet files as Hugging Face `datasets` writes them, and data sets on its hub."""
+
+import importlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganvas.errors import DataError
+
+from .decoding import MAX_BYTES, PictureError
+from .folders import read_file
+from .source_types import Encoded, Listing, PictureSource, stamp
+
+_BATCH = 64  # rows held in memory at a time
+
+
+def _require(module: str, purpose: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise DataError(
+            f"{purpose} needs the package {module.partition('.')[0]}, which is not installed. "
+            "Install it with: pip install 'ganvas[hub]'"
+        ) from None
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns matter; paths of field names."""
+
+    image: str
+    nested: bool  # struct{bytes, path} rather than plain binary
+    label: str | None
+    classes: tuple[str, ...]
+
+
+def parquet_shards(folder: Path) -> list[Path]:
+    """The Parquet files directly in a folder, by name."""
+    return sorted(p for p in folder.glob("*.parquet") if p.is_file() and p.name[0] not in "._")
+
+
+class ParquetSource(PictureSource):
+    """Picture bytes in one or several Parquet files of the same schema."""
+
+    def __init__(self, name: str, shards: list[Path], columns: _Columns, listing: Listing):
+        super().__init__(name, {"parquet": [stamp(path) for path in shards]}, listing)
+        self._shards = shards
+        self._columns = columns
+
+    def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
+        """Read these rows, streaming and skipping row groups that hold none of them."""
+        parquet = _require("pyarrow.parquet", "Reading Parquet")
+        start = 0
+        for path in self._shards:
+            with parquet.ParquetFile(path) as file:
+                rows = file.metadata.num_rows
+                wanted = _within(indices, start, start + rows) - start
+                for row, content in _read_rows(file, wanted, self._columns):
+                    yield Encoded(start + row, self.listing.names[start + row], content)
+                start += rows
+
+
+def _within(indices: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int64]:
+    low, high = np.searchsorted(indices, [start, stop])
+    return indices[low:high]
+
+
+def _read_rows(
+    file: Any, wanted: NDArray[np.int64], columns: _Columns
+) -> Iterator[tuple[int, bytes | PictureError]]:
+    start = 0
+    for group in range(file.num_row_groups):
+        stop = start + file.metadata.row_group(group).num_rows
+        rows = _within(wanted, start, stop)
+        if len(rows):
+            batches = file.iter_batches(_BATCH, row_groups=[group], columns=[columns.image])
+            for batch in batches:
+                chosen = _within(rows, start, start + batch.num_rows) - start
+                for row in chosen.tolist():
+                    yield start + row, _cell(batch.column(0)[row], columns.nested)
+                start += batch.num_rows
+        start = stop
+
+
+def _cell(value: Any, nested: bool) -> bytes | PictureError:
+    data = value.get("bytes") if nested and value.is_valid else value
+    if data is None or not data.is_valid:
+        return PictureError("empty", "the row holds no picture bytes (only a path, or nothing)")
+    buffer = data.as_buffer()
+    if buffer.size > MAX_BYTES:
+        return PictureError("too large", f"the picture is larger than {MAX_BYTES >> 20} MiB")
+    return bytes(buffer)
+
+
+def open_parquet(name: str, shards: list[Path]) -> ParquetSource:
+    """List Parquet files: their number of rows and the labels; no picture is read.
+
+    Raises:
+        DataError: Damaged, without an image column, of different schemas, or pyarrow is missing.
+    """
+    parquet = _require("pyarrow.parquet", "Reading Parquet")
+    arrow = _require("pyarrow", "Reading Parquet")
+    names: list[str] = []
+    labels: list[Any] = []
+    columns: _Columns | None = None
+    for path in shards:
+        try:
+            with parquet.ParquetFile(path) as file:
+                found = _find_columns(path, file.schema_arrow)
+                columns = columns or found
+                if found != columns:
+                    raise DataError(
+                        f"The Parquet files of {name} differ in their columns ({shards[0].name} "
+                        f"and {path.name}). Put only the shards of one data set into a folder."
+                    )
+                names += [f"{path.name}#{row}" for row in range(file.metadata.num_rows)]
+                if columns.label:
+                    labels += file.read(columns=[columns.label]).column(0).to_pylist()
+        except (arrow.ArrowException, OSError, ValueError) as error:
+            raise DataError(
+                f"{path} cannot be read as Parquet ({str(error).splitlines()[0]}). It is damaged, "
+                "cut short or of another format: copy or download it again."
+            ) from None
+    if columns is None or not names:
+        raise DataError(f"{name} holds no rows: there are no pictures in it.")
+    codes, classes, notes = _classes(labels, columns)
+    if len(shards) > 1:
+        some = ", ".join(path.name for path in shards[:3]) + (", ..." if len(shards) > 3 else "")
+        notes = (f"{len(shards)} Parquet files are used together: {some}.", *notes)
+    listing = Listing(tuple(names), codes, classes, notes=notes)
+    return ParquetSource(name, shards, columns, listing)
+
+
+def _find_columns(path: Path, schema: Any) -> _Columns:
+    """The image column and the label column, by the Hugging Face metadata or else by type."""
+    features = _features(schema)
+    of_type = {name: feature.get("_type") for name, feature in features.items()}
+    images = [
+        field
+        for field in schema
+        if _holds_bytes(field.type) and of_type.get(field.name) in (None, "Image", "Value")
+    ]
+    if not images:
+        present = ", ".join(f"{field.name} ({field.type})" for field in schema) or "none"
+        raise DataError(
+            f"{path} has no image column. Its columns are: {present}. An image column holds "
+            "picture files as bytes: type binary, or struct of bytes and path, as Hugging Face "
+            "datasets writes it."
+        )
+    image = next((field for field in images if of_type.get(field.name) == "Image"), images[0])
+    nested = image.type.num_fields > 0
+    label, classes = _label_column(schema, features)
+    return _Columns(image.name, nested, label, classes)
+
+
+def _features(schema: Any) -> dict[str, dict[str, Any]]:
+    """The features that Hugging Face stored in the schema; empty if there are none."""
+    try:
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+        return {
+            name: f for name, f in features.items() if isinstance(f, dict) and name in schema.names
+        }
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return {}
+
+
+def _holds_bytes(kind: Any) -> bool:
+    binary = ("binary", "large_binary")
+    inner = [kind.field(i) for i in range(kind.num_fields)]  # of a struct
+    return str(kind) in binary or any(f.name == "bytes" and str(f.type) in binary for f in inner)
+
+
+def _label_column(
+    schema: Any, features: dict[str, dict[str, Any]]
+) -> tuple[str | None, tuple[str, ...]]:
+    for name, feature in features.items():
+        if feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list):
+            return name, tuple(str(n) for n in feature["names"])
+    for name in ("label", "labels", "class"):
+        if name in schema.names and str(schema.field(name).type) in (
+            "int8",
+            "int16",
+            "int32",
+            "int64",
+            "uint8",
+            "uint16",
+            "uint32",
+            "string",
+        ):
+            return name, ()
+    return None, ()
+
+
+def _classes(
+    values: list[Any], columns: _Columns
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...], tuple[str, ...]]:
+    """Labels as codes, the names of the classes, and what to tell the user."""
+    if columns.label is None:
+        return None, (), ()
+    known = range(len(columns.classes))
+    if any(value is None or (columns.classes and value not in known) for value in values):
+        return None, (), (f"Some rows of the column {columns.label!r} have no class: not used.",)
+    if columns.classes:
+        return np.array(values, np.int64), columns.classes, ()
+    unique, codes = np.unique(np.array(values), return_inverse=True)
+    return codes.astype(np.int64), tuple(str(value) for value in unique), ()
+
+
+class HubSource(PictureSource):
+    """A data set of the Hugging Face hub, through its `datasets` package."""
+
+    def __init__(self, name: str, rows: Any, column: str, listing: Listing):
+        super().__init__(name, {"hub": name, "fingerprint": str(rows._fingerprint)}, listing)
+        self._rows = rows.select_columns([column])
+        self._column = column
+
+    def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
+        """Read these rows."""
+        for index, row in zip(indices.tolist(), self._rows.select(indices), strict=True):
+            yield Encoded(index, self.listing.names[index], _hub_bytes(row[self._column]))
+
+
+def _hub_bytes(value: dict[str, Any] | None) -> bytes | PictureError:
+    if value and value["bytes"] is not None:
+        return bytes(value["bytes"])
+    if value and value["path"]:
+        return read_file(Path(value["path"]))
+    return PictureError("empty", "the row holds no picture")
+
+
+def open_hub(name: str) -> HubSource:
+    """Open `hf:owner/name[:split]`, downloading it when first used.
+
+    Raises:
+        DataError: It cannot be had, or it has no image column.
+    """
+    datasets = _require("datasets", "A hub data set")
+    repository, _, split = name.removeprefix("hf:").partition(":")
+    split = split or "train"
+    try:
+        rows = datasets.load_dataset(repository, split=split)
+    except Exception as error:  # the hub client raises dozens of types for one meaning
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(
+            f"The hub data set {repository!r} (split {split!r}) cannot be loaded: {reason[0]} "
+            "Check its name and split, and that this computer is online or has it in its cache; a "
+            "downloaded Parquet file of it works offline."
+        ) from None
+    images = [n for n, f in rows.features.items() if isinstance(f, datasets.Image)]
+    if not images:
+        raise DataError(
+            f"The hub data set {repository!r} has no image column. Its columns are: "
+            f"{', '.join(rows.features)}."
+        )
+    rows = rows.cast_column(images[0], datasets.Image(decode=False))
+    kinds = {n: f for n, f in rows.features.items() if isinstance(f, datasets.ClassLabel)}
+    label = next(iter(kinds), None)
+    columns = _Columns(images[0], True, label, tuple(kinds[label].names) if label else ())
+    values = list(rows[label]) if label else []
+    codes, classes, notes = _classes(values, columns)
+    names = tuple(f"{repository}:{split}#{row}" for row in range(len(rows)))
+    return HubSource(name, rows, images[0], Listing(names, codes, classes, notes=notes))

@@ -1,0 +1,1 @@
+"""Exploring what a model has learned, over the latent interface alone."""

@@ -1,0 +1,34 @@
+"""Trainable systems: networks plus the game they play, one file each."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from ganvas.errors import ConfigError
+from ganvas.models.autoencoder import Autoencoder, AutoencoderConfig
+from ganvas.models.base import Model
+from ganvas.models.gan import Gan, GanConfig
+from ganvas.models.vae import Vae, VaeConfig
+
+ModelConfig = Annotated[AutoencoderConfig | VaeConfig | GanConfig, Field(discriminator="name")]
+
+
+def build_model(
+    config: AutoencoderConfig | VaeConfig | GanConfig,
+    shape: tuple[int, ...],
+    classes: Sequence[str] = (),
+) -> Model:
+    """The model of a configuration for data of this shape and these classes."""
+    if config.conditional and not classes:
+        raise ConfigError(
+            "model.conditional asks for classes, but the data has none. Put the images into one "
+            "sub-folder per class, or leave out --set model.conditional=true."
+        )
+    match config:
+        case AutoencoderConfig():
+            return Autoencoder(config, shape, classes)
+        case VaeConfig():
+            return Vae(config, shape, classes)
+        case GanConfig():
+            return Gan(config, shape, classes)

@@ -1,0 +1,101 @@
+"""The autoencoder (Hinton & Salakhutdinov 2006): compress an image to a code and back.
+
+With `networks=mlp` and `width=250` the encoder is the paper's 1000-500-250-code stack and the
+decoder its mirror image. Deviations: no layer-wise pretraining with Boltzmann machines (ReLU, He
+initialisation and Adam train the whole stack at once), and the squared error in place of the
+cross-entropy, so that pictures of any contrast fit.
+
+An autoencoder says nothing about where its codes lie: it can reconstruct and interpolate, but there
+is no distribution to draw from. That is what the VAE adds.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from ganvas.losses.reconstruction import squared_error
+from ganvas.models.base import LatentModel, alternate, class_labels
+from ganvas.models.phase import Adam, Batch, Losses, Phase
+from ganvas.networks import Kind, build_discriminator, build_generator, mlp
+from ganvas.settings import Settings
+
+
+class AutoencoderConfig(Settings):
+    """An autoencoder: its networks, the size of its code and its optimiser."""
+
+    name: Literal["autoencoder"] = "autoencoder"
+    networks: Kind = "dcgan"
+    """Fully connected (the paper's) or convolutional."""
+    latent_size: int = 64
+    """Numbers in a code."""
+    width: int = 64
+    """Channels of the widest-resolution layer (dcgan) or a quarter of the first layer (mlp)."""
+    conditional: bool = False
+    """Tell both networks the class, so that the code need not hold it."""
+    optimizer: Adam = Adam(learning_rate=1e-3)
+
+
+class Autoencoder(LatentModel):
+    """Encoder and decoder."""
+
+    averaged = ("encoder", "decoder")
+
+    def __init__(
+        self, config: AutoencoderConfig, shape: tuple[int, ...], classes: Sequence[str] = ()
+    ) -> None:
+        super().__init__(shape, classes if config.conditional else ())
+        self.config = config
+        self.latent_size = config.latent_size
+        self.encoder, self.decoder = encoder_and_decoder(
+            config.networks, config.latent_size, config.latent_size, shape,
+            config.width, len(self.classes),
+        )  # fmt: skip
+
+    def phases(self) -> tuple[Phase, ...]:
+        """One update of both networks."""
+        return (
+            Phase(
+                "reconstruction", ("encoder", "decoder"), self.reconstruction_loss,
+                self.config.optimizer,
+            ),
+        )  # fmt: skip
+
+    def reconstruction_loss(self, batch: Batch) -> Losses:
+        """|x - decode(encode(x))|^2, summed over pixels and averaged over the batch."""
+        codes = self.encoder(batch.images, batch.labels)
+        output = self.decoder(codes, batch.labels).float()
+        error = squared_error(batch.images, output).mean()
+        return Losses(error, {"per_value": error / output[0].numel()})
+
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The codes of the images."""
+        codes: Tensor = self.encoder(images, class_labels(self, labels, len(images)))
+        return codes
+
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The images of the codes."""
+        images: Tensor = self.decoder(latents, class_labels(self, labels, len(latents)))
+        return images
+
+    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+        """Images and their reconstructions in turn."""
+        labels = labels if self.classes else None
+        return alternate(images, self.decode(self.encode(images, labels), labels))
+
+
+def encoder_and_decoder(
+    kind: Kind, outputs: int, latent_size: int, shape: tuple[int, ...],
+    width: int, classes: int,
+) -> tuple[nn.Module, nn.Module]:  # fmt: skip
+    """An encoder to `outputs` numbers and its mirror image from `latent_size` numbers."""
+    if kind == "mlp":
+        hidden = [4 * width, 2 * width, width]
+        return (
+            mlp.Discriminator(shape, hidden, classes, outputs),
+            mlp.Generator(latent_size, shape, hidden[::-1], classes),
+        )
+    return (
+        build_discriminator(kind, shape, width, classes, outputs),
+        build_generator(kind, latent_size, shape, width, classes),
+    )

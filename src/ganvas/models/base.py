@@ -1,0 +1,155 @@
+"""The contract of a model: networks, the game they play, and what can be explored."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from ganvas.errors import ConfigError
+from ganvas.models.phase import Phase
+
+
+class Model(nn.Module, ABC):
+    """Networks (its child modules) plus their phases of training.
+
+    Images in and out are float tensors (N, C, H, W) in [-1, 1]; points are (N, 2).
+    """
+
+    averaged: ClassVar[tuple[str, ...]]
+    """The networks of which the loop keeps an exponential moving average."""
+
+    def __init__(self, shape: tuple[int, ...], classes: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.shape = shape
+        self.classes = tuple(classes)
+        """Class names where the model is conditional, else ()."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @abstractmethod
+    def phases(self) -> tuple[Phase, ...]:
+        """The updates of one training step, in order."""
+
+    @abstractmethod
+    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+        """What to look at during training, for the same images and seed each time: (M, *shape)."""
+
+
+class LatentModel(Model):
+    """A model with a latent space: what `ganvas.latent` and the studio explore."""
+
+    latent_size: int
+
+    @abstractmethod
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (N, latent_size) -> images (N, C, H, W) in [-1, 1]."""
+
+    def sample(
+        self, n: int, seed: int = 0, labels: Sequence[int | str] | Tensor | None = None
+    ) -> Tensor:
+        """Draw n new images.
+
+        Args:
+            n: How many.
+            seed: Of the first image; the next ones have the seeds seed + 1, seed + 2, ...
+            labels: For a class-conditional model, class names or numbers, used in turn
+                (default: every class in turn).
+
+        Returns:
+            (n, C, H, W) float32 in [-1, 1], or points (n, 2).
+
+        Raises:
+            ConfigError: n < 1, no such class, or a model without a distribution of latents.
+        """
+        if n < 1:
+            raise ConfigError(f"cannot draw {n} images: ask for at least one (-n 16).")
+        if not isinstance(self, Samples):
+            raise ConfigError(
+                "a plain autoencoder has no distribution to draw from: its codes may lie anywhere. "
+                "`ganvas reconstruct` shows what it does; train a vae to draw new pictures."
+            )
+        return self.decode_all(self.sample_latents(n, seed), class_labels(self, labels, n))
+
+    @torch.no_grad()
+    def decode_all(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Decode any number of latents in batches that fit into memory, without gradients."""
+        size = 64
+        chosen = None if labels is None else labels.split(size)
+        parts = [
+            self.decode(part, None if chosen is None else chosen[i]).float()
+            for i, part in enumerate(latents.split(size))
+        ]
+        return torch.cat(parts)
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A model whose latents have a distribution to draw from."""
+
+    def sample_latents(self, n: int, seed: int) -> Tensor:
+        """n latents (n, latent_size); number i is that of seed + i, on every device."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """A model that finds the latents of given images."""
+
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] -> latents (N, latent_size)."""
+        ...
+
+
+def normal_latents(n: int, size: int, seed: int, device: torch.device) -> Tensor:
+    """Standard normal latents (n, size) of the seeds seed, seed + 1, ...
+
+    One seed, one picture: the fifth picture of a sheet from seed 0 is the first of one from seed 4.
+    Drawn on the CPU, so that a seed means the same picture on every device.
+    """
+    generator = torch.Generator()
+    rows = [torch.randn(size, generator=generator.manual_seed(seed + i)) for i in range(n)]
+    return torch.stack(rows).to(device)
+
+
+def class_labels(
+    model: Model, labels: Sequence[int | str] | Tensor | None, n: int
+) -> Tensor | None:
+    """Labels (n,) for n images: the given ones repeated in turn, or all classes in turn.
+
+    Labels are class names or numbers. Returns None for a model without classes; raises ConfigError
+    for labels that the model does not have.
+    """
+    if not model.classes:
+        if labels is not None and len(labels):
+            raise ConfigError(
+                "this model was trained without classes, so it takes no labels. "
+                "Train with --set model.conditional=true on data whose sub-folders are classes."
+            )
+        return None
+    if labels is None or not len(labels):
+        labels = range(len(model.classes))
+    if not isinstance(labels, Tensor):
+        labels = torch.tensor([_class_index(model.classes, label) for label in labels])
+    repeats = -(-n // len(labels))
+    return labels.repeat(repeats)[:n].to(model.device)
+
+
+def _class_index(classes: tuple[str, ...], label: int | str) -> int:
+    if str(label) in classes:
+        return classes.index(str(label))
+    if str(label).isdigit() and int(label) < len(classes):
+        return int(label)
+    raise ConfigError(
+        f"this model has no class {label!r}. It has {len(classes)}: {', '.join(classes[:20])}"
+        f"{', ...' if len(classes) > 20 else ''} (or their numbers, 0 to {len(classes) - 1})."
+    )
+
+
+def alternate(first: Tensor, second: Tensor) -> Tensor:
+    """Two batches (N, ...) as pairs (2N, ...): first, second, first, second, ..."""
+    return torch.stack([first, second], 1).flatten(0, 1)

@@ -1,0 +1,141 @@
+"""DCGAN (Radford, Metz & Chintala 2015): all-convolutional networks for adversarial training.
+
+Section 3's guidelines: strided convolutions instead of pooling, batch norm in both networks except
+at the generator's output and the discriminator's input, no hidden fully connected layers, ReLU in
+the generator with tanh at its output, LeakyReLU (slope 0.2) in the discriminator. All weights are
+drawn from N(0, 0.02^2) (section 4).
+
+Deviations, each beyond what the paper covers:
+- Any size h0*2^n x w0*2^n (the paper: 64 = 4*2^4), with the base grid h0 x w0 at least 4 x 4.
+- Channels double with each halving of the resolution up to 8 * width, as in the paper's Figure 1;
+  sizes beyond 64 px keep that maximum.
+- Classes: a one-hot vector beside z in the generator (Mirza & Osindero 2014), a projection in the
+  discriminator (Miyato & Koyama 2018), which needs no extra planes.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ganvas.errors import ConfigError
+from ganvas.networks.layers.batch_norm import BatchNorm2d
+from ganvas.networks.layers.labels import check_labels, one_hot
+
+LARGEST_BASE = 8
+
+
+def base_grid(height: int, width: int) -> tuple[int, int, int]:
+    """The grid (h0, w0) and number of doublings n with height = h0*2^n and width = w0*2^n.
+
+    n is as large as it can be with both sides of the grid at least 4. Raises ConfigError, naming
+    the nearest size that works, where not even one doubling fits or the grid's smaller side
+    exceeds 8.
+    """
+    n = 0
+    while height % 2 ** (n + 1) == 0 and width % 2 ** (n + 1) == 0:
+        if min(height, width) // 2 ** (n + 1) < 4:
+            break
+        n += 1
+    h0, w0 = height // 2**n, width // 2**n
+    if n == 0 or min(h0, w0) > LARGEST_BASE:
+        good = f"{_nearest_size(height)}x{_nearest_size(width)}"
+        raise ConfigError(
+            f"DCGAN cannot make {height}x{width} images: both sides must be 4 to {LARGEST_BASE} "
+            f"times the same power of two (8, 16, 28, 32, 40, 48, 64, 96, 128, ...). "
+            f"The nearest size is --resolution {good}."
+        )
+    return h0, w0, n
+
+
+def _nearest_size(side: int) -> int:
+    sizes: list[int] = [base * 2**n for base in range(4, LARGEST_BASE) for n in range(1, 9)]
+    return min(sizes, key=lambda size: (abs(size - side), size))
+
+
+class Generator(nn.Module):
+    """z (N, latent_size) and labels (N,) -> images (N, C, H, W) in [-1, 1]."""
+
+    def __init__(
+        self, latent_size: int, shape: tuple[int, int, int], width: int = 64, classes: int = 0
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        channels, height, width_px = shape
+        h0, w0, n = base_grid(height, width_px)
+        widths = [width * 2 ** min(i, 3) for i in reversed(range(n))]
+        inputs = latent_size + classes
+        layers: list[nn.Module] = [
+            nn.ConvTranspose2d(inputs, widths[0], (h0, w0), bias=False),
+            BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        ]
+        for before, after in pairwise(widths):
+            layers += [
+                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
+                BatchNorm2d(after),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [
+            nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1, bias=False),
+            nn.Tanh(),
+        ]
+        self.layers = nn.Sequential(*layers)
+        self.apply(initialise)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Draw the images that belong to the latents."""
+        if self.classes:
+            z = torch.cat([z, one_hot(labels, self.classes).to(z)], 1)
+        images: Tensor = self.layers(z[:, :, None, None])
+        return images
+
+
+class Discriminator(nn.Module):
+    """Images (N, C, H, W) and labels (N,) -> (N, outputs), without a final activation.
+
+    One output is the logit of "real"; more make it an encoder.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], width: int = 64, classes: int = 0, outputs: int = 1
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        channels, height, width_px = shape
+        h0, w0, n = base_grid(height, width_px)
+        widths = [width * 2 ** min(i, 3) for i in range(n)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels, widths[0], 4, stride=2, padding=1, bias=False),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        for before, after in pairwise(widths):
+            layers += [
+                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
+                BatchNorm2d(after),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Conv2d(widths[-1], outputs, (h0, w0), bias=False)
+        if classes:
+            self.embedding = nn.Embedding(classes, outputs * widths[-1])
+        self.apply(initialise)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Judge (or encode) the images."""
+        features = self.layers(images)
+        outputs: Tensor = self.head(features).flatten(1)
+        if self.classes:
+            pooled = features.sum((2, 3))
+            y = self.embedding(check_labels(labels)).view(len(pooled), -1, pooled.shape[1])
+            outputs = outputs + (y * pooled[:, None, :]).sum(2)
+        return outputs
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw weights from N(0, 0.02^2), batch-norm scales from N(1, 0.02^2) (section 4)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,1 @@
+"""The one training loop, its configuration, its run folder and its checkpoints."""

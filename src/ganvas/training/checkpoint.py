@@ -1,0 +1,178 @@
+"""Checkpoints: everything that a training needs to go on, bit for bit.
+
+A checkpoint is a folder named by the images shown:
+
+    checkpoints/000050000/weights.safetensors   the networks to use (the averaged weights)
+                          state.pt              the networks to train, optimisers, position
+                          manifest.json         size and SHA-256 of both
+
+It is written beside and renamed, so it is whole or not there; the manifest finds later damage.
+There is no random state to keep: every random number of a step is drawn from a generator seeded by
+(seed, step), and the order of the data by (seed, epoch).
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+
+from ganvas.errors import RunError
+from ganvas.files import atomic_write, explain_disk_errors, sync_folder, write_text
+from ganvas.models.base import Model
+from ganvas.training.ema import Ema
+
+_FORMAT = 1
+
+
+@dataclass
+class TrainingState:
+    """What changes while training."""
+
+    model: Model
+    ema: Ema
+    optimizers: dict[tuple[str, ...], torch.optim.Optimizer]
+    """By the names of the networks that they train."""
+    images: int = 0
+    """Images shown so far: the position in the data, too."""
+    step: int = 0
+    seconds: float = 0.0
+    """Time spent training, over all resumes."""
+    notes: list[str] = field(default_factory=list)
+    """What was odd about loading this state, for the user."""
+
+
+def save_checkpoint(state: TrainingState, folder: Path, keep: int) -> Path:
+    """Write a checkpoint below `folder` and remove all but the newest `keep`."""
+    final = folder / f"{state.images:09d}"
+    temporary = folder / f".{final.name}.partial"
+    with explain_disk_errors(folder):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            _write_files(state, temporary)
+            if final.exists():
+                shutil.rmtree(final)
+            temporary.rename(final)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(folder)
+    for old in list_checkpoints(folder)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints below `folder`, newest first."""
+    found = [path for path in folder.glob("[0-9]*") if path.is_dir() and path.name.isdigit()]
+    return sorted(found, key=lambda path: int(path.name), reverse=True)
+
+
+def load_training_state(state: TrainingState, folder: Path) -> bool:
+    """Fill `state` from the newest whole checkpoint; False where there is none yet.
+
+    A damaged one is passed over, and `state.notes` says so. Raises RunError where there are
+    checkpoints but none is whole.
+    """
+    path = newest_whole_checkpoint(folder, state.notes)
+    if path is None:
+        return False
+    _restore(state, torch.load(path / "state.pt", map_location="cpu", weights_only=True))
+    return True
+
+
+def load_weights(model: Model, folder: Path) -> list[str]:
+    """Load the averaged weights of the newest whole checkpoint; return notes for the user.
+
+    Raises RunError where there is no checkpoint at all.
+    """
+    notes: list[str] = []
+    path = newest_whole_checkpoint(folder, notes)
+    if path is None:
+        raise RunError(
+            f"{folder.parent} has no checkpoint yet: its training ended before the first one. "
+            f"Go on with: ganvas resume {folder.parent}"
+        )
+    model.load_state_dict(load_file(path / "weights.safetensors"))
+    return notes
+
+
+def _write_files(state: TrainingState, folder: Path) -> None:
+    with state.ema.applied(state.model) as averaged:
+        tensors = {name: t.detach().cpu().contiguous() for name, t in averaged.state_dict().items()}
+    optimizers = [state.optimizers[key].state_dict() for key in sorted(state.optimizers)]
+    saved = {
+        "format": _FORMAT,
+        "model": state.model.state_dict(),
+        "ema": state.ema.networks.state_dict(),
+        "optimizers": optimizers,
+        "images": state.images,
+        "step": state.step,
+        "seconds": state.seconds,
+    }
+    with atomic_write(folder / "weights.safetensors") as stream:
+        stream.write(save(tensors))
+    with atomic_write(folder / "state.pt") as stream:
+        torch.save(saved, stream)
+    files = [folder / "weights.safetensors", folder / "state.pt"]
+    manifest = {
+        path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in files
+    }
+    write_text(folder / "manifest.json", json.dumps({"format": _FORMAT, "files": manifest}))
+
+
+def _restore(state: TrainingState, saved: dict[str, Any]) -> None:
+    state.model.load_state_dict(saved["model"])
+    state.ema.networks.load_state_dict(saved["ema"])
+    for key, values in zip(sorted(state.optimizers), saved["optimizers"], strict=True):
+        state.optimizers[key].load_state_dict(values)
+    state.images, state.step = saved["images"], saved["step"]
+    state.seconds = saved["seconds"]
+
+
+def newest_whole_checkpoint(folder: Path, notes: list[str]) -> Path | None:
+    """The newest undamaged checkpoint below `folder`, None where there is none at all.
+
+    Damaged newer ones are passed over and named in `notes`. Raises RunError if all are damaged.
+    """
+    damaged: list[str] = []
+    for path in list_checkpoints(folder):
+        reason = _damage(path)
+        if reason is None:
+            if damaged:
+                notes.append(f"Went back to {path.name}: " + "; ".join(damaged))
+            return path
+        damaged.append(f"checkpoint {path} is damaged ({reason})")
+    if damaged:
+        raise RunError(
+            "; ".join(damaged) + ". No whole checkpoint is left: start again with "
+            f"ganvas train --config {folder.parent / 'config.yaml'} --out NEW_FOLDER"
+        )
+    return None
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint's files, or None."""
+    try:
+        manifest = json.loads((path / "manifest.json").read_text())
+        for name, expected in manifest["files"].items():
+            file = path / Path(name).name
+            if file.stat().st_size != expected["bytes"]:
+                return f"{name} has {file.stat().st_size:,} of {expected['bytes']:,} bytes"
+            if _digest(file) != expected["sha256"]:
+                return f"the content of {name} has changed"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).name} is missing"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "manifest.json cannot be read"
+    return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,93 @@
+"""The complete configuration of a run: what `config.yaml` holds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import PositiveInt
+
+from ganvas.data.config import DataConfig
+from ganvas.errors import ConfigError
+from ganvas.files import write_text
+from ganvas.models import ModelConfig
+from ganvas.settings import Settings
+
+
+class TrainingConfig(Settings):
+    """How long, how fast and on what a model is trained. Intervals count images shown."""
+
+    images: PositiveInt = 200_000
+    """Length of the training, in images shown to the model."""
+    batch: PositiveInt = 64
+    """Images in one update, over all processes."""
+    accumulate: PositiveInt = 1
+    """Split every batch into so many parts to save memory; the gradient is the whole batch's."""
+    seed: int = 0
+    """Fixes the initial weights, the order of the data and every random number."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the networks' arithmetic; weights, losses and optimisers are float32 always."""
+    compile: Literal["auto"] | bool = "auto"
+    """Use torch.compile: minutes of start-up that pay on a GPU over a long run."""
+    ema_half_life: PositiveInt = 10_000
+    """Half-life of the moving average of the weights, in images."""
+    ema_ramp_up: float = 0.05
+    """Until it reaches that, the half-life is this share of the images shown so far."""
+    log_every: PositiveInt | None = None
+    """Images between two lines of log.jsonl (default: 200 lines a run)."""
+    sample_every: PositiveInt | None = None
+    """Images between two sample sheets (default: 20 a run)."""
+    checkpoint_every: PositiveInt | None = None
+    """Images between two checkpoints (default: 10 a run)."""
+    keep_checkpoints: PositiveInt = 2
+    """How many of the newest checkpoints stay on the disk."""
+
+
+class RunConfig(Settings):
+    """A run: its data, its model and its training."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig
+    training: TrainingConfig = TrainingConfig()
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read a YAML configuration; ConfigError names every mistake in it."""
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} is not a configuration: it needs data, model and training.")
+    return RunConfig.parse(values)
+
+
+def write_config(config: RunConfig, path: Path) -> None:
+    """Write a configuration as YAML, atomically."""
+    write_text(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+
+def override(values: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """`values` with settings like "model.width=32" laid over it.
+
+    The right side is read as YAML, so that numbers, lists, true and null mean what they look like.
+    """
+    result = {**values}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip():
+            raise ConfigError(f"--set {setting!r} is not of the form section.field=value.")
+        target = result
+        *sections, field = name.strip().split(".")
+        for section in sections:
+            inner = target.get(section)
+            target[section] = {**inner} if isinstance(inner, dict) else {}
+            target = target[section]
+        try:
+            target[field] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {name}: cannot read {text!r}: {error}.") from error
+    return result

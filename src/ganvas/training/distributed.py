@@ -1,0 +1,72 @@
+"""Several processes under `torchrun`: who am I, and the sum over all."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process's number among all of them."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes and prints."""
+        return self.rank == 0
+
+
+@contextlib.contextmanager
+def process_group(device_name: str) -> Iterator[Processes]:
+    """Join the processes that torchrun started (none without it), and leave at the end."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Processes()
+        return
+    use_cuda = device_name in ("auto", "cuda") and torch.cuda.is_available()
+    if use_cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if use_cuda else "gloo")
+    try:
+        yield Processes(dist.get_rank(), world)
+    finally:
+        dist.destroy_process_group()
+
+
+def wait_for_main(processes: Processes) -> None:
+    """Return when every process has come here."""
+    if processes.world > 1:
+        dist.barrier()
+
+
+@torch.no_grad()
+def average_gradients(parameters: Sequence[Tensor], world: int) -> None:
+    """Replace every gradient by its mean over the processes, in one all-reduce."""
+    if world == 1:
+        return
+    for parameter in parameters:
+        if parameter.grad is None:  # no path to it in this update: others may have one
+            parameter.grad = torch.zeros_like(parameter)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    dist.all_reduce(flat)
+    flat /= world
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def any_process(flag: bool, processes: Processes, device: torch.device) -> bool:
+    """Whether the flag is set in any process: all of them must decide alike."""
+    if processes.world == 1:
+        return flag
+    value = torch.tensor(float(flag), device=device)
+    dist.all_reduce(value, dist.ReduceOp.MAX)
+    return bool(value)

@@ -1,0 +1,130 @@
+"""From a configuration and a pack to something the loop can run."""
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import torch
+
+from ganvas._version import __version__
+from ganvas.data.loader import Loader
+from ganvas.data.pack import Pack
+from ganvas.errors import ConfigError
+from ganvas.models import build_model
+from ganvas.models.base import Model
+from ganvas.training.checkpoint import TrainingState, load_training_state
+from ganvas.training.config import RunConfig, write_config
+from ganvas.training.distributed import Processes
+from ganvas.training.ema import Ema
+from ganvas.training.precision import resolve_compile, resolve_device, resolve_precision
+from ganvas.training.run_folder import RunFolder
+from ganvas.training.run_log import RunLog
+from ganvas.training.step import Plan, derive_seed, make_optimizers
+
+
+@contextlib.contextmanager
+def own_randomness() -> Iterator[None]:
+    """Leave the caller's random state as it was, and ask for repeatable algorithms."""
+    was = torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = True
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.backends.cudnn.deterministic = was
+
+
+def complete(config: RunConfig, pack: Pack) -> RunConfig:
+    """The configuration with every open choice made, so that it repeats the run by itself."""
+    training = config.training
+    if training.batch % training.accumulate:
+        raise ConfigError(
+            f"training.batch={training.batch} cannot be split into training.accumulate="
+            f"{training.accumulate} equal parts."
+        )
+    device = resolve_device(training.device)
+    model = build_model(config.model, pack.shape, pack.classes)
+    images = training.images
+    training = training.model_copy(
+        update={
+            "precision": resolve_precision(training.precision, device, model),
+            "compile": resolve_compile(training.compile, device, images),
+            "log_every": training.log_every or max(1, images // 200),
+            "sample_every": training.sample_every or max(1, images // 20),
+            "checkpoint_every": training.checkpoint_every or max(1, images // 10),
+        }
+    )
+    data = config.data
+    if len(pack.shape) == 3:
+        channels, height, width = pack.shape
+        data = data.model_copy(update={"resolution": (height, width), "channels": channels})
+    return config.model_copy(update={"training": training, "data": data})
+
+
+def prepare(
+    config: RunConfig, pack: Pack, folder: RunFolder, processes: Processes
+) -> tuple[TrainingState, Plan]:
+    """The state (fresh, or of the last checkpoint) and the plan of a complete configuration."""
+    training = config.training
+    device = resolve_device(training.device)
+    torch.manual_seed(derive_seed(training.seed))
+    model = build_model(config.model, pack.shape, pack.classes)
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state = TrainingState(model, Ema(model), make_optimizers(model))
+    load_training_state(state, folder.checkpoints)
+    if training.compile:
+        for network in model.children():
+            network.compile()
+    loader = Loader(
+        pack,
+        batch=training.batch,
+        seed=training.seed,
+        rank=processes.rank,
+        world=processes.world,
+        flip=config.data.flip,
+    )
+    precision = resolve_precision(training.precision, device, model)
+    return state, Plan(model.phases(), loader, training, precision, device, processes)
+
+
+def record_start(
+    folder: RunFolder, config: RunConfig, state: TrainingState, plan: Plan, pack: Pack
+) -> None:
+    """Note in the run folder that a training begins, or goes on."""
+    log = RunLog(folder.log)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    if folder.log.exists():
+        log.write("resume", images=state.images, time=now, note="; ".join(state.notes) or None)
+        return
+    write_config(config, folder.config)
+    folder.write_data_summary(pack, config.data.source)
+    log.write(
+        "start",
+        images=0,
+        time=now,
+        command=shlex.join(["ganvas", *sys.argv[1:]]),
+        versions={
+            "ganvas": __version__,
+            "torch": torch.__version__,
+            "python": sys.version.split()[0],
+        },
+        device=_device_name(plan.device),
+        precision=plan.precision,
+        parameters=parameter_counts(state.model),
+    )
+
+
+def parameter_counts(model: Model) -> dict[str, int]:
+    """Parameters of every network."""
+    return {
+        name: sum(p.numel() for p in network.parameters())
+        for name, network in model.named_children()
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)

@@ -1,0 +1,182 @@
+"""One step of training: every phase's update, and nothing else.
+
+This file and no other calls `.backward()` and `.step()`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganvas.data.loader import Loader, to_model_range
+from ganvas.errors import RunError
+from ganvas.models.base import Model
+from ganvas.models.phase import Adam, Batch, Draws, Losses, Phase
+from ganvas.training.checkpoint import TrainingState
+from ganvas.training.config import TrainingConfig
+from ganvas.training.distributed import Processes, average_gradients
+from ganvas.training.ema import decay
+from ganvas.training.precision import Precision, autocast
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stays the same over all steps."""
+
+    phases: tuple[Phase, ...]
+    loader: Loader
+    config: TrainingConfig
+    precision: Precision
+    device: torch.device
+    processes: Processes
+
+    @property
+    def batches(self) -> int:
+        """Batches of data that a step shows: as many as its most repeated phase needs."""
+        return max(phase.repeats for phase in self.phases)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one phase's update measured."""
+
+    losses: dict[str, Tensor]
+    """The total and the parts, scalars, by "phase/part"."""
+    gradient_norm: Tensor
+
+
+def make_optimizers(model: Model) -> dict[tuple[str, ...], torch.optim.Optimizer]:
+    """One Adam for each set of networks that some phase trains."""
+    return {p.trains: _adam(trained_parameters(model, p), p.optimizer) for p in model.phases()}
+
+
+def train_step(state: TrainingState, plan: Plan) -> dict[str, list[Update]]:
+    """Run every phase that is due once (or `repeats` times); return the updates by phase."""
+    seed = plan.config.seed
+    torch.manual_seed(derive_seed(seed, state.step, plan.processes.rank))  # dropout and the like
+    data = [_Parts(state, plan, index) for index in range(plan.batches)]
+    updates: dict[str, list[Update]] = {}
+    for phase in plan.phases:
+        if state.step % phase.every == 0:
+            latest = data[plan.batches - phase.repeats :]
+            updates[phase.name] = [_update(state, plan, phase, parts) for parts in latest]
+    state.step += 1
+    state.images += plan.batches * plan.config.batch
+    shown, config = plan.batches * plan.config.batch, plan.config
+    beta = decay(shown, state.images, config.ema_half_life, config.ema_ramp_up)
+    state.ema.update(state.model, beta)
+    return updates
+
+
+def derive_seed(*parts: int) -> int:
+    """A 63-bit seed that depends on all parts."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def trained_parameters(model: Model, phase: Phase) -> list[torch.nn.Parameter]:
+    """The parameters that a phase changes."""
+    networks = [model.get_submodule(name) for name in phase.trains]
+    return [p for network in networks for p in network.parameters() if p.requires_grad]
+
+
+class _Parts:
+    """One of a step's batches as the micro-batches that a phase's loss sees in turn."""
+
+    def __init__(self, state: TrainingState, plan: Plan, index: int) -> None:
+        images, labels = plan.loader.fetch(state.images + index * plan.config.batch)
+        self.images = to_model_range(images.to(plan.device, non_blocking=True))
+        self.labels = None if labels is None else labels.to(plan.device, non_blocking=True)
+        self.seed = derive_seed(plan.config.seed, state.step, index)
+        self.plan = plan
+        self.shared: dict[str, Tensor] = {}
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Micro-batches, each with its rows of the whole batch's random numbers.
+
+        Undivided, a batch carries what earlier phases of the step have shared. Divided, it carries
+        nothing: the graphs of all parts would be held at once, which is what dividing avoids; a
+        phase draws the same numbers again instead.
+        """
+        accumulate, rank = self.plan.config.accumulate, self.plan.processes.rank
+        rows = len(self.images) // accumulate
+        for i in range(accumulate):
+            part = slice(i * rows, (i + 1) * rows)
+            offset = rank * len(self.images)
+            draws = Draws(
+                torch.Generator(self.plan.device).manual_seed(self.seed),
+                slice(offset + part.start, offset + part.stop),
+                self.plan.config.batch,
+            )
+            yield Batch(
+                self.images[part],
+                None if self.labels is None else self.labels[part],
+                draws,
+                self.shared if accumulate == 1 else {},
+            )
+
+
+def _update(state: TrainingState, plan: Plan, phase: Phase, parts: _Parts) -> Update:
+    """Gradient of one phase's loss over one batch, averaged over processes, and Adam's step."""
+    parameters = trained_parameters(state.model, phase)
+    optimizer = state.optimizers[phase.trains]
+    optimizer.zero_grad(set_to_none=True)
+    measured: list[Losses] = []
+    for batch in parts:
+        with autocast(plan.device, plan.precision):
+            losses = phase.loss(batch)
+        (losses.total / plan.config.accumulate).backward(inputs=parameters)
+        measured.append(losses)
+    average_gradients(parameters, plan.processes.world)
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    update = Update(_mean_losses(phase, measured), norm)
+    if plan.device.type == "cpu":  # elsewhere asking would stall the device: the loop asks later
+        check_finite(update, phase, state)
+    optimizer.step()
+    return update
+
+
+def _mean_losses(phase: Phase, measured: Sequence[Losses]) -> dict[str, Tensor]:
+    named = [{"total": losses.total, **losses.parts} for losses in measured]
+    return {
+        f"{phase.name}/{part}": torch.stack([losses[part].detach() for losses in named]).mean()
+        for part in named[0]
+    }
+
+
+def _adam(parameters: list[torch.nn.Parameter], config: Adam) -> torch.optim.Adam:
+    return torch.optim.Adam(
+        parameters, config.learning_rate, config.betas, config.eps,
+        fused=parameters[0].device.type in ("cpu", "cuda"),
+    )  # fmt: skip
+
+
+def check_finite(update: Update, phase: Phase, state: TrainingState) -> None:
+    """Raise RunError, naming the first bad tensor, if an update is not finite."""
+    if bool(torch.isfinite(update.gradient_norm)) and all(
+        bool(torch.isfinite(value)) for value in update.losses.values()
+    ):
+        return
+    raise RunError(
+        f"training stopped at {state.images:,} images (step {state.step}): "
+        f"{_first_bad(update, phase, state.model)} is not finite. No weight was changed by it, and "
+        "the last checkpoint is good. Usual causes: a learning rate that is too high (halve "
+        f"model.{'/'.join(phase.trains)}'s), or bfloat16 (--set training.precision=float32)."
+    )
+
+
+def _first_bad(update: Update, phase: Phase, model: Model) -> str:
+    """The first non-finite tensor in the order of computation."""
+    candidates = {f"weight {name}": tensor for name, tensor in model.state_dict().items()}
+    parts = {k: v for k, v in update.losses.items() if not k.endswith("/total")}
+    candidates |= {f"loss {name}": value for name, value in {**parts, **update.losses}.items()}
+    for network in phase.trains:
+        for name, parameter in model.get_submodule(network).named_parameters():
+            if parameter.grad is not None:
+                candidates[f"the gradient of {network}.{name}"] = parameter.grad
+    for name, tensor in candidates.items():
+        if not bool(torch.isfinite(tensor).all()):
+            return name
+    return f"the norm of the gradients of {' and '.join(phase.trains)} (too large for float32)"
