@@ -1,4 +1,4 @@
-"""From arrays to pictures: bytes, contact sheets, scatter plots and PNG files.
+"""From arrays to pictures: bytes, contact sheets, scatter plots, PNG files and data URIs.
 
 Everything that ganvas shows of a model goes through here, so that previews during training,
 `ganvas sample` and the report agree to the pixel. Importing this module loads neither torch nor
@@ -7,6 +7,8 @@ matplotlib.
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +32,11 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 _SHEET_SIDE = 800  # pixels; fills a laptop's window or a page without scrolling
 _SCATTER_SIDE = 800
 _SCATTER_LIMIT = 1.5  # the 2-D toys live in about [-1, 1]
+_ENCODINGS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("PNG", {"optimize": True}),
+    ("JPEG", {"quality": 90, "subsampling": 0}),
+    ("JPEG", {"quality": 80}),
+)
 _BACKGROUND = {1: (255,), 3: (255, 255, 255), 4: (0, 0, 0, 0)}  # white paper, or nothing at all
 
 
@@ -158,6 +165,34 @@ def save_png(
         chunks.add_text(key, text)
     with atomic_write(path) as stream:
         image.save(stream, "PNG", pnginfo=chunks)
+
+
+def data_uri(image: Image.Image, side: int, limit: int) -> str:
+    """Encode a picture for use inside a web page.
+
+    It is a PNG when that fits the limit, else a JPEG of falling quality, else ever smaller.
+
+    Args:
+        image: A picture of mode L, RGB or RGBA.
+        side: A longer side than this is reduced to it, in pixels.
+        limit: Most bytes that the encoded picture may have, at least 2,000.
+
+    Returns:
+        A `data:` URI; its text is a third longer than the encoded picture.
+    """
+    while True:
+        if max(image.size) > side:
+            image = image.copy()
+            image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        for kind, options in _ENCODINGS:
+            if kind == "JPEG" and image.mode == "RGBA":
+                continue  # it has no transparency
+            stream = io.BytesIO()
+            image.save(stream, kind, **options)
+            if stream.tell() <= limit:
+                text = base64.b64encode(stream.getvalue()).decode()
+                return f"data:image/{kind.lower()};base64,{text}"
+        side = max(image.size) * 3 // 4
 
 
 def _floats(values: Tensor | Floats) -> Floats:

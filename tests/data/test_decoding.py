@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import bomb, encode, picture
 from PIL import Image
 
 from ganvas.data.decoding import (
@@ -18,6 +17,7 @@ from ganvas.data.decoding import (
     pad_size,
     quiet_pillow,
 )
+from tests.data.making import bomb, encode, picture
 
 SMALL = Geometry((30, 40), 3, "stretch", "white")
 sizes = st.tuples(st.integers(1, 90), st.integers(1, 90))

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from making import SHARED, bomb, encode, fill_folder, picture, write_parquet
 from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
@@ -18,6 +17,7 @@ from ganvas.data import DataConfig, open_pack
 from ganvas.data.inspect import Report, Spread, inspect
 from ganvas.data.inspect_text import as_text
 from ganvas.data.progress import _bar, progress_bar
+from tests.data.making import SHARED, bomb, encode, fill_folder, picture, write_parquet
 
 Run = Callable[..., Any]
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import SHARED, bomb, encode, fill_folder, picture, write_parquet
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import TypeAdapter
@@ -22,6 +21,7 @@ from ganvas.data.array_writer import ArrayWriter
 from ganvas.data.config import Resolution
 from ganvas.data.decoding import Geometry, decode
 from ganvas.errors import ConfigError, DataError
+from tests.data.making import SHARED, bomb, encode, fill_folder, picture, write_parquet
 
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]
 
@@ -132,6 +132,19 @@ def test_one_colour_picture_that_the_survey_misses_makes_the_pack_colour(
     assert made.images.shape == (9, 16, 16, 3)
     assert (made.images[0, ..., 0] == made.images[0, ..., 2]).all()
     assert (made.images[7, ..., 0] != made.images[7, ..., 2]).any()
+
+
+def test_threads_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "_CHUNK_PICTURES", 3)
+    fill_folder(tmp_path, [f"{i:02}.png" for i in range(40)], mode="L")
+    (tmp_path / "20.png").write_bytes(b"")
+    (tmp_path / "31.png").write_bytes(encode(picture("RGB")))
+    packs = []
+    for tiny in (0, 10**9):  # every chunk on a thread, none on a thread
+        monkeypatch.setattr(packing, "_TINY", tiny)
+        packs.append(pack(tmp_path, tmp_path / f"cache{tiny}"))
+    assert packs[0].fingerprint == packs[1].fingerprint
+    assert packs[0].names == packs[1].names == tuple(f"{i:02}.png" for i in range(40) if i != 20)
 
 
 @pytest.mark.parametrize(

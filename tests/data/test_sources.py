@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import encode, fill_folder, picture, write_parquet
 
 from ganvas.data import archives, decoding, sources, tables
 from ganvas.data.decoding import PictureError
@@ -20,6 +19,7 @@ from ganvas.data.generated import AvatarSource, DigitSource
 from ganvas.data.source_types import Encoded, PictureSource
 from ganvas.data.sources import open_source
 from ganvas.errors import DataError
+from tests.data.making import encode, fill_folder, picture, write_parquet
 
 
 def pictures(name: object) -> PictureSource:
@@ -412,6 +412,15 @@ def test_damaged_parquet(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="cannot be read as Parquet"):
         open_source(str(path))
+
+
+def test_parquet_that_is_damaged_in_the_middle(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", contents(50), [0] * 50, ["x"])
+    content = bytearray(path.read_bytes())
+    content[4:60] = bytes(56)  # the first page; the footer with the schema stays whole
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        read_all(pictures(path))
 
 
 def test_large_pictures_in_parquet_are_refused(

@@ -38,10 +38,20 @@ class ArchiveSource(PictureSource):
 
     def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
         """Read these entries."""
-        with zipfile.ZipFile(self._path) as archive:
+        with _open_zip(self.name, self._path) as archive:
             for index in indices.tolist():
                 content = _read_entry(archive, self._entries[index])
                 yield Encoded(index, self.listing.names[index], content)
+
+
+def _open_zip(name: str, path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise DataError(
+            f"{name} cannot be read as a ZIP ({error}). It is damaged or cut short: copy or "
+            "download it again."
+        ) from None
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | PictureError:
@@ -61,14 +71,8 @@ def open_archive(name: str, path: Path) -> ArchiveSource:
     Raises:
         DataError: It is damaged, encrypted, a bomb, has names that lead outside, or no pictures.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            everything = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise DataError(
-            f"{name} cannot be read as a ZIP ({error}). It is damaged or cut short: copy or "
-            "download it again."
-        ) from None
+    with _open_zip(name, path) as archive:
+        everything = archive.infolist()
     for entry in everything:
         _check_name(name, entry)
     files = [e for e in everything if not e.is_dir() and not is_junk(e.filename)]

@@ -1,5 +1,6 @@
 """Parquet files as Hugging Face `datasets` writes them, and data sets on its hub."""
 
+import contextlib
 import importlib
 import json
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from ganvas.errors import DataError
 
 from .decoding import MAX_BYTES, PictureError
 from .folders import read_file
-from .source_types import Encoded, Listing, PictureSource, stamp
+from .source_types import Encoded, Listing, PictureSource, printable, stamp
 
 _BATCH = 64  # rows held in memory at a time
 
@@ -55,15 +56,32 @@ class ParquetSource(PictureSource):
 
     def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
         """Read these rows, streaming and skipping row groups that hold none of them."""
-        parquet = _require("pyarrow.parquet", "Reading Parquet")
         start = 0
         for path in self._shards:
-            with parquet.ParquetFile(path) as file:
+            with _open_file(path) as file:
                 rows = file.metadata.num_rows
                 wanted = _within(indices, start, start + rows) - start
                 for row, content in _read_rows(file, wanted, self._columns):
                     yield Encoded(start + row, self.listing.names[start + row], content)
                 start += rows
+
+
+@contextlib.contextmanager
+def _open_file(path: Path) -> Iterator[Any]:
+    """A `pyarrow.parquet.ParquetFile`; what goes wrong while reading from it is a `DataError`."""
+    parquet = _require("pyarrow.parquet", "Reading Parquet")
+    arrow = _require("pyarrow", "Reading Parquet")
+    try:
+        with parquet.ParquetFile(path) as file:
+            if file.metadata.num_rows > path.stat().st_size:  # each picture takes some bytes
+                raise ValueError(f"it claims to hold {file.metadata.num_rows} rows")
+            yield file
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"{path} cannot be read as Parquet ({reason}). It is damaged, cut short or of another "
+            "format: copy or download it again."
+        ) from None
 
 
 def _within(indices: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int64]:
@@ -104,29 +122,21 @@ def open_parquet(name: str, shards: list[Path]) -> ParquetSource:
     Raises:
         DataError: Damaged, without an image column, of different schemas, or pyarrow is missing.
     """
-    parquet = _require("pyarrow.parquet", "Reading Parquet")
-    arrow = _require("pyarrow", "Reading Parquet")
     names: list[str] = []
     labels: list[Any] = []
     columns: _Columns | None = None
     for path in shards:
-        try:
-            with parquet.ParquetFile(path) as file:
-                found = _find_columns(path, file.schema_arrow)
-                columns = columns or found
-                if found != columns:
-                    raise DataError(
-                        f"The Parquet files of {name} differ in their columns ({shards[0].name} "
-                        f"and {path.name}). Put only the shards of one data set into a folder."
-                    )
-                names += [f"{path.name}#{row}" for row in range(file.metadata.num_rows)]
-                if columns.label:
-                    labels += file.read(columns=[columns.label]).column(0).to_pylist()
-        except (arrow.ArrowException, OSError, ValueError) as error:
-            raise DataError(
-                f"{path} cannot be read as Parquet ({str(error).splitlines()[0]}). It is damaged, "
-                "cut short or of another format: copy or download it again."
-            ) from None
+        with _open_file(path) as file:
+            found = _find_columns(path, file.schema_arrow)
+            columns = columns or found
+            if found != columns:
+                raise DataError(
+                    f"The Parquet files of {name} differ in their columns ({shards[0].name} and "
+                    f"{path.name}). Put only the shards of one data set into a folder."
+                )
+            names += [f"{printable(path.name)}#{row}" for row in range(file.metadata.num_rows)]
+            if columns.label:
+                labels += file.read(columns=[columns.label]).column(0).to_pylist()
     if columns is None or not names:
         raise DataError(f"{name} holds no rows: there are no pictures in it.")
     codes, classes, notes = _classes(labels, columns)
@@ -222,7 +232,14 @@ class HubSource(PictureSource):
 
     def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
         """Read these rows."""
-        for index, row in zip(indices.tolist(), self._rows.select(indices), strict=True):
+        rows = iter(self._rows.select(indices))
+        for index in indices.tolist():
+            try:
+                row = next(rows)
+            except Exception as error:  # whatever its readers raise: this row ends the set
+                raise DataError(
+                    f"{self.name} cannot be read beyond row {index} ({error})."
+                ) from None
             yield Encoded(index, self.listing.names[index], _hub_bytes(row[self._column]))
 
 

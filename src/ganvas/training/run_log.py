@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from ganvas.errors import RunError
 from ganvas.files import explain_disk_errors
@@ -95,7 +95,7 @@ class _Fields(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    images: int
+    images: int = Field(ge=0, le=10**15)
 
 
 class Start(_Fields):

@@ -1,0 +1,334 @@
+"""The report of a run: one page that opens from disk, needs no network, and is under 5 MB.
+
+Everything on it is read from the run folder, whose files may come from a stranger: they are bounded
+in size, confined to the folder, and escaped.
+"""
+
+import datetime
+import re
+import shlex
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path, PurePath
+from statistics import median
+from typing import Any
+
+import yaml
+from PIL import Image
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+
+from ganvas._version import __version__
+from ganvas.errors import RunError
+from ganvas.evaluation import curves
+from ganvas.evaluation.curves import Chart
+from ganvas.files import write_text
+from ganvas.pictures import data_uri
+from ganvas.training.run_log import History, Progress, Samples
+
+_SHEETS = 8  # shown over time
+_HEADLINE = (1200, 1_200_000)  # longer side in pixels, bytes
+_THUMBNAIL = (800, 200_000)
+_MOST_TEXT = 200_000  # characters of config.yaml
+_MOST_ROWS = 40  # classes, and files left out, that are listed
+
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_NOTHING_LOGGED = History(start=None, progress=[], samples=[], resumes=0, end=None, images=0)
+
+
+class Skipped(BaseModel):
+    """A file that could not be used."""
+
+    name: str
+    reason: str
+
+
+class DataSummary(BaseModel):
+    """What `data.json` says of the data; the shape is (C, H, W), or (2,) for points."""
+
+    source: str
+    count: int
+    shape: list[NonNegativeInt] = Field(min_length=1)
+    classes: list[str]
+    class_counts: list[NonNegativeInt]
+    fingerprint: str
+    skipped: list[Skipped]
+
+    @property
+    def size(self) -> str:
+        """The shape in words: `32 × 48, RGB` is 32 pixels high."""
+        if len(self.shape) != 3:
+            return " × ".join(map(str, self.shape))
+        channels, height, width = self.shape
+        kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
+        return f"{height} × {width}, {kind}"
+
+    @property
+    def balance(self) -> list[tuple[str, int]]:
+        """Classes with their counts, in the data's order."""
+        return list(zip(self.classes, self.class_counts, strict=False))
+
+
+@dataclass(frozen=True)
+class Title:
+    """What `config.yaml` calls the run; empty where it does not say."""
+
+    model: str
+    networks: str
+    source: str
+    seed: str
+    images: str
+    """Length of the training that was asked for, in images shown."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sample sheet inside the page."""
+
+    images: int
+    uri: str
+
+
+def write_report(run: Path) -> Path:
+    """Write `report.html` into a run folder.
+
+    It may be called at any time, also while the run goes on or after a kill. What is missing or
+    unreadable is named on the page.
+
+    Args:
+        run: A folder that `ganvas train` made.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        RunError: `run` is not a run folder, or the report cannot be written.
+    """
+    if not (run / "config.yaml").is_file():
+        raise RunError(_not_a_run(run))
+    path = run / "report.html"
+    write_text(path, _page(run))
+    return path
+
+
+def _page(run: Path) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    missing: list[str] = []
+    config = (run / "config.yaml").read_text(errors="replace")
+    history = _history(run / "log.jsonl", missing)
+    headline, strip = _sheets(run, history.samples, missing)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(duration=duration, compact=curves.compact)
+    template = resources.files("ganvas.evaluation").joinpath("report.html.j2").read_text()
+    name = run.resolve().name
+    return environment.from_string(template).render(
+        name=name,
+        argument=shlex.quote(name),
+        title=_title(config, missing),
+        config=config[:_MOST_TEXT],
+        config_is_cut=len(config) > _MOST_TEXT,
+        history=history,
+        last=history.progress[-1] if history.progress else None,
+        written=_modified(run / "log.jsonl"),
+        state=_state(history),
+        headline=headline,
+        strip=strip,
+        losses=_loss_charts(history.progress),
+        norms=_norm_chart(history.progress),
+        speed=_speed_chart(history.progress),
+        median_speed=_median_speed(history.progress),
+        data=_data(run / "data.json", missing),
+        most_rows=_MOST_ROWS,
+        frame=curves,
+        missing=missing,
+        version=__version__,
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time span in its two largest units, such as `4 min 32 s`."""
+    whole = round(seconds)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    if minutes:
+        return f"{minutes} min {whole % 60} s"
+    return f"{whole} s" if whole else f"{max(seconds, 0):.1f} s"
+
+
+def _not_a_run(run: Path) -> str:
+    if not run.exists():
+        problem, inside = "does not exist", []
+    else:
+        problem = "holds no config.yaml"
+        inside = sorted(path.parent for path in run.glob("*/config.yaml"))
+    advice = f" Did you mean {inside[-1]}?" if inside else ""
+    return (
+        f"{run} is not a run folder: it {problem}. A run folder is what `ganvas train --out "
+        "FOLDER` writes, with config.yaml, log.jsonl, samples/ and checkpoints/ in it." + advice
+    )
+
+
+def _history(path: Path, missing: list[str]) -> History:
+    try:
+        return History.read(path)
+    except OSError:
+        missing.append("log.jsonl is not there, so there are no curves and no times.")
+    except RunError as error:
+        missing.append(str(error))
+    return _NOTHING_LOGGED
+
+
+def _data(path: Path, missing: list[str]) -> DataSummary | None:
+    try:
+        return DataSummary.model_validate_json(path.read_bytes())
+    except OSError:
+        missing.append("data.json is not there, so the page cannot say what the data was.")
+    except ValidationError:
+        missing.append("data.json cannot be read, so the page cannot say what the data was.")
+    return None
+
+
+def _title(config: str, missing: list[str]) -> Title:
+    try:
+        values = yaml.safe_load(config)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        missing.append("config.yaml is not valid YAML.")
+        values = None
+    return Title(
+        model=_setting(values, "model", "name"),
+        networks=_setting(values, "model", "networks"),
+        source=PurePath(_setting(values, "data", "source")).name,
+        seed=_setting(values, "training", "seed"),
+        images=_setting(values, "training", "images"),
+    )
+
+
+def _setting(values: Any, section: str, field: str) -> str:
+    """One setting as text; a configuration of another version may not have it."""
+    try:
+        value = values[section][field]
+    except (KeyError, TypeError, IndexError):
+        return ""
+    return f"{value:,}" if type(value) is int else str(value)[:200]
+
+
+def _state(history: History) -> tuple[str, str]:
+    """One word for the run's state, and a sentence."""
+    match history.end.reason if history.end else None:
+        case "finished":
+            return "finished", "The training ran to its end."
+        case "interrupted":
+            return "interrupted", "It was stopped from outside and can be resumed."
+        case "stopped":
+            return "stopped", "It stopped itself because of an error; the console named the cause."
+        case None if history.images or history.start:
+            return "not ended", "It is still running, or it was killed and can be resumed."
+        case None:
+            return "not begun", "Nothing has been logged."
+
+
+def _modified(path: Path) -> str:
+    """When a file was last written, in UTC; empty if there is none."""
+    if not path.exists():
+        return ""
+    when = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
+    return when.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _sheets(
+    run: Path, samples: list[Samples], missing: list[str]
+) -> tuple[Sheet | None, list[Sheet]]:
+    """The newest sheet, large, and up to eight smaller ones spread evenly over time."""
+    samples = samples or _unlogged(run / "samples")
+    if not samples:
+        missing.append("There are no sample sheets in samples/.")
+    headline, strip, bad = None, [], []
+    ordered = sorted(samples, key=lambda sample: sample.images)
+    for sample in _evenly(ordered, _SHEETS):
+        image = _open(run, sample.path)
+        if image is None:
+            bad.append(sample.path[:80])
+            continue
+        strip.append(Sheet(sample.images, data_uri(image, *_THUMBNAIL)))
+        headline = sample.images, image
+    if bad:
+        missing.append(f"Sample sheets that are missing or cannot be read: {', '.join(bad)}.")
+    if headline is None:
+        return None, []
+    images, image = headline
+    return Sheet(images, data_uri(image, *_HEADLINE)), strip
+
+
+def _unlogged(folder: Path) -> list[Samples]:
+    """Sheets of a run without a log: their names say how many images had been shown."""
+    paths = [path for path in folder.glob("*.png") if re.fullmatch("[0-9]{1,15}", path.stem)]
+    return [Samples(images=int(p.stem), path=f"{folder.name}/{p.name}") for p in paths]
+
+
+def _evenly(samples: Sequence[Samples], count: int) -> list[Samples]:
+    """At most `count` of them at even distances in images shown, with the first and the last."""
+    if len(samples) <= count:
+        return list(samples)
+    first, last = samples[0].images, samples[-1].images
+    wanted = [first + (last - first) * i / (count - 1) for i in range(count - 1)]
+    nearest = {
+        min(range(len(samples)), key=lambda i: abs(samples[i].images - place)) for place in wanted
+    }
+    return [samples[index] for index in sorted(nearest | {len(samples) - 1})]
+
+
+def _open(run: Path, name: str) -> Image.Image | None:
+    """A sheet within the run folder, in a mode fit for a page; None if there is no such one."""
+    try:
+        path = (run / name).resolve()
+        if not path.is_relative_to(run.resolve()):
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=["PNG"]) as image:
+                image.load()
+                return image if image.mode in {"L", "RGB", "RGBA"} else image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, *_BOMBS):
+        return None
+
+
+def _loss_charts(progress: list[Progress]) -> list[Chart]:
+    """One chart for each phase, whose name stands before the slash."""
+    names = list(dict.fromkeys(name for record in progress for name in record.losses))
+    phases = dict.fromkeys(name.partition("/")[0] for name in names)
+    charts = []
+    for phase in phases:
+        series = {
+            name.partition("/")[2] or name: [record.losses.get(name) for record in progress]
+            for name in names
+            if name.partition("/")[0] == phase
+        }
+        charts.append(curves.chart(phase, _images(progress), series))
+    return [chart for chart in charts if chart is not None]
+
+
+def _norm_chart(progress: list[Progress]) -> Chart | None:
+    names = dict.fromkeys(name for record in progress for name in record.gradient_norms)
+    series = {name: [record.gradient_norms.get(name) for record in progress] for name in names}
+    return curves.chart("gradient norms", _images(progress), series)
+
+
+def _speed_chart(progress: list[Progress]) -> Chart | None:
+    speeds = [record.images_per_second for record in progress]
+    return curves.chart("speed", _images(progress), {"images per second": speeds})
+
+
+def _median_speed(progress: list[Progress]) -> float | None:
+    speeds = [r.images_per_second for r in progress if r.images_per_second is not None]
+    return median(speeds) if speeds else None
+
+
+def _images(progress: list[Progress]) -> list[int]:
+    return [record.images for record in progress]

@@ -1,0 +1,22 @@
+"""What all tests share: a cache of their own, and tiny configurations of every model."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # the suite runs in several processes
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the user's cache of packs out of the tests."""
+    cache = tmp_path_factory.mktemp("cache")
+    previous = os.environ.get("GANVAS_CACHE")
+    os.environ["GANVAS_CACHE"] = str(cache)
+    yield cache
+    if previous is None:
+        del os.environ["GANVAS_CACHE"]
+    else:
+        os.environ["GANVAS_CACHE"] = previous

@@ -1,0 +1,139 @@
+"""What every registered model must do; a new recipe is tested by being registered."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganvas import api
+from ganvas.errors import ConfigError
+from ganvas.models import build_model
+from ganvas.models.base import Encodes, LatentModel, Samples
+from ganvas.models.phase import Batch, Draws
+from ganvas.recipes import RECIPES
+from ganvas.training.loop import Reason
+from tests.tiny import assert_same_bits, final_state, tiny, train_quietly
+
+every_recipe = pytest.mark.parametrize("recipe", list(RECIPES))
+
+
+@every_recipe
+def test_trains_saves_and_loads(recipe: str, tmp_path: Path) -> None:
+    run = train_quietly(tiny(recipe), tmp_path / "run")
+    for name in ("config.yaml", "data.json", "log.jsonl", "report.html"):
+        assert (run / name).stat().st_size > 0
+    assert len(list((run / "samples").glob("*.png"))) == 3  # at 0, 48 and 96 images
+    assert [p.name for p in sorted((run / "checkpoints").iterdir())] == ["000000064", "000000096"]
+    model = api.load(run, device="cpu")
+    assert not model.training
+    before = final_state(run)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[f"weights/{name}"])
+
+
+@every_recipe
+def test_same_seed_same_weights_and_another_seed_others(recipe: str, tmp_path: Path) -> None:
+    short = tiny(recipe, "training.images=16")
+    first = final_state(train_quietly(short, tmp_path / "a"))
+    second = final_state(train_quietly(short, tmp_path / "b"))
+    other = final_state(train_quietly(tiny(recipe, "training.images=16", "training.seed=1"),
+                                      tmp_path / "c"))  # fmt: skip
+    assert_same_bits(first, second)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@every_recipe
+def test_interrupted_and_resumed_is_bit_identical(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = final_state(train_quietly(tiny(recipe), tmp_path / "whole"))
+    run = tmp_path / "parts"
+    stop_after(5, monkeypatch)
+    train_quietly(tiny(recipe), run)
+    assert int(max(p.name for p in (run / "checkpoints").iterdir())) == 40
+    monkeypatch.undo()
+    api.resume(run, say=lambda line: None)
+    assert_same_bits(whole, final_state(run))
+
+
+def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if Ctrl-C were pressed during that step."""
+    from ganvas.training import loop
+
+    calls = 0
+    run_loop = loop.train
+
+    def interrupted(*arguments: object) -> Reason:
+        def stop() -> bool:
+            nonlocal calls
+            calls += 1
+            return calls >= steps
+
+        return run_loop(*arguments[:-1], stop)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(api, "run_loop", interrupted)
+
+
+@every_recipe
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("size", [(16, 16), (16, 24)])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_shapes_and_ranges(
+    recipe: str, channels: int, size: tuple[int, int], conditional: bool
+) -> None:
+    shape = (channels, *size)
+    config = tiny(recipe, f"model.conditional={str(conditional).lower()}").model
+    model = build_model(config, shape, ("cat", "dog")).eval()
+    assert isinstance(model, LatentModel)
+    images = torch.rand(5, *shape) * 2 - 1
+    labels = torch.tensor([0, 1, 0, 1, 0]) if conditional else None
+    assert model.preview(images, labels, seed=0).shape[1:] == shape
+    assert model.decode(torch.randn(5, model.latent_size), labels).shape == (5, *shape)
+    if isinstance(model, Encodes):
+        assert model.encode(images, labels).shape == (5, model.latent_size)
+    if isinstance(model, Samples):
+        drawn = model.sample(6, seed=3)
+        assert drawn.shape == (6, *shape)
+        assert drawn.min() >= -1
+        assert drawn.max() <= 1
+        assert torch.allclose(drawn[2:], model.sample(4, seed=5, labels=None), atol=1e-5)
+
+
+@every_recipe
+def test_labels_matter_only_to_conditional_models(recipe: str) -> None:
+    latents = torch.randn(4, 8)
+    for conditional in (False, True):
+        config = tiny(recipe, f"model.conditional={str(conditional).lower()}").model
+        torch.manual_seed(0)
+        model = build_model(config, (3, 16, 16), ("cat", "dog")).eval()
+        assert isinstance(model, LatentModel)
+        if not conditional:
+            with pytest.raises(ConfigError, match="without classes"):
+                model.decode(latents, torch.zeros(4, dtype=torch.long))
+            continue
+        cats = model.decode(latents, torch.zeros(4, dtype=torch.long))
+        dogs = model.decode(latents, torch.ones(4, dtype=torch.long))
+        assert not torch.allclose(cats, dogs)
+
+
+@every_recipe
+def test_every_phase_reaches_every_weight_it_trains(recipe: str) -> None:
+    """A network left out of a phase's loss would silently stay as it was."""
+    model = build_model(tiny(recipe, "model.conditional=true").model, (3, 16, 16), ("a", "b"))
+    for phase in model.phases():
+        draws = Draws(torch.Generator().manual_seed(0), slice(0, 8), 8)
+        labels = torch.arange(8) % 2
+        total = phase.loss(Batch(torch.rand(8, 3, 16, 16) * 2 - 1, labels, draws)).total
+        names = [n for n, p in model.named_parameters() if n.split(".")[0] in phase.trains]
+        wanted = [p for n, p in model.named_parameters() if n in names and p.requires_grad]
+        gradients = torch.autograd.grad(total, wanted, allow_unused=True)
+        idle = [n for n, g in zip(names, gradients, strict=False) if g is None or not g.any()]
+        assert not idle
+        assert torch.isfinite(total)
+        assert total.ndim == 0
+
+
+@every_recipe
+def test_asking_for_classes_that_do_not_exist_is_an_error(recipe: str) -> None:
+    with pytest.raises(ConfigError, match="the data has none"):
+        build_model(tiny(recipe, "model.conditional=true").model, (3, 16, 16), ())
