@@ -209,7 +209,7 @@ def _run(folder: RunFolder, config: RunConfig, processes: Processes, say: Say) -
         with (
             graceful_stop(say) as stop,
             training_progress(
-                config.model.name, state.images, config.training.images, say, processes.is_main
+                config.name, state.images, config.training.images, say, processes.is_main
             ) as watch,
         ):
             reason = run_loop(state, plan, pack, folder, watch, stop)
@@ -236,7 +236,7 @@ def _headline(config: RunConfig, state: TrainingState, plan: Plan, pack: Pack) -
     size = "x".join(str(n) for n in pack.shape)
     skipped = f" ({len(pack.skipped):,} left out)" if pack.skipped else ""
     return (
-        f"{'Going on with' if state.images else 'Training'} {config.model.name} on "
+        f"{'Going on with' if state.images else 'Training'} {config.name} on "
         f"{len(pack.images):,} x {size} from {config.data.source}{skipped}: {counts} parameters; "
         f"{plan.device.type}, {plan.precision}, {config.training.images:,} images to show."
     )
@@ -261,7 +261,7 @@ def _result(folder: RunFolder, state: TrainingState, reason: Reason) -> str:
 def _free_folder(config: RunConfig) -> Path:
     """runs/MODEL-DATA, with the first free number behind it."""
     source = Path(config.data.source.rstrip("/")).stem or "data"
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{config.model.name}-{source}")
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{config.name}-{source}")
     candidates = (Path("runs") / (name if i == 1 else f"{name}-{i}") for i in itertools.count(1))
     return next(path for path in candidates if not path.exists())
 

@@ -122,12 +122,10 @@ def scatter(points: Tensor | Floats, real: Tensor | Floats | None = None) -> Ima
     Returns:
         A square RGB picture, 800 pixels wide.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     inches = 6.0
-    figure = Figure(figsize=(inches, inches), dpi=_SCATTER_SIDE / inches, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
+    figure = Figure(figsize=(inches, inches), facecolor="white")
     axes = figure.add_axes((0.06, 0.05, 0.91, 0.91))
     if real is not None:
         _dots(axes, _floats(real), color="#b9b4a8", alpha=0.35)
@@ -142,13 +140,12 @@ def scatter(points: Tensor | Floats, real: Tensor | Floats | None = None) -> Ima
     if outside:
         text = f"{outside:,} of {len(generated):,} points lie outside"
         axes.text(0.015, 0.015, text, transform=axes.transAxes, fontsize=9, color="#a33b20")
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=_SCATTER_SIDE / inches, bbox_inches=None)
+    return Image.open(stream).convert("RGB")
 
 
-def save_png(
-    image: Image.Image, path: Path, description: Mapping[str, str] | None = None
-) -> None:
+def save_png(image: Image.Image, path: Path, description: Mapping[str, str] | None = None) -> None:
     """Write `image` to `path` as PNG, atomically.
 
     Args:

@@ -62,6 +62,12 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
         assert np.array_equal(pixels[0, :, 0], np.arange(256))
 
 
+def test_sixteen_bits_are_rounded() -> None:
+    values = np.array([[128, 129, 65406, 65407]], np.uint16)  # 257 levels make one of 8 bits
+    pixels = decode(encode(Image.fromarray(values)), Geometry((1, 4), 1, "stretch", "white"))
+    assert pixels.ravel().tolist() == [0, 1, 254, 255]
+
+
 def test_a_transparent_grey_level_of_sixteen_bits_is_transparent() -> None:
     values = np.full((4, 4), 30_000, np.uint16)
     values[0, 0] = 500

@@ -299,7 +299,7 @@ def test_changed_files_are_packed_again(source: Path, tmp_path: Path) -> None:
     assert after.fingerprint != before.fingerprint
 
 
-@pytest.mark.parametrize("damage", ["cut", "index", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "index", "gone", "other"])
 def test_a_damaged_pack_is_made_again(source: Path, tmp_path: Path, damage: str) -> None:
     made = pack(source, tmp_path / "cache")
     expected, folder = made.images.copy(), made.folder
@@ -308,6 +308,8 @@ def test_a_damaged_pack_is_made_again(source: Path, tmp_path: Path, damage: str)
         os.truncate(folder / "images.npy", 500)
     elif damage == "index":
         (folder / "index.json").write_text('{"format": 1')
+    elif damage == "other":
+        np.save(folder / "images.npy", expected[:3])
     else:
         (folder / "images.npy").unlink()
     assert np.array_equal(pack(source, tmp_path / "cache").images, expected)

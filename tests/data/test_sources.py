@@ -308,6 +308,20 @@ def test_damaged_and_empty_archives(tmp_path: Path) -> None:
         open_source(str(path))
 
 
+def test_the_identity_of_an_archive_follows_its_size_and_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    write_zip(path, {"a.png": PNG})
+    os.utime(path, ns=(1, 1))
+    identities = {pictures(path).identity, pictures(path).identity}
+    assert len(identities) == 1
+    os.utime(path, ns=(1, 2))
+    identities.add(pictures(path).identity)
+    write_zip(path, {"a.png": PNG, "b.png": PNG})
+    os.utime(path, ns=(1, 1))
+    identities.add(pictures(path).identity)
+    assert len(identities) == 3
+
+
 def test_a_corrupt_entry_is_a_problem_of_that_entry(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     write_zip(path, {"a.png": b"A" * 500, "b.png": PNG})

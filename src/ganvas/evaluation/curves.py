@@ -39,7 +39,8 @@ class Axis:
         if self.logarithmic:
             low, high, at = np.log10(low), np.log10(high), np.log10(values)
         share = ((at - low) / (high - low)).clip(-10, 10)
-        return self.start + share * (self.stop - self.start)
+        places: Values = self.start + share * (self.stop - self.start)
+        return places
 
     def ticks(self, about: int) -> "list[Tick]":
         """About that many labelled places at round values."""
@@ -85,7 +86,11 @@ class Chart:
 
 
 def chart(
-    title: str, images: Sequence[int], series: Mapping[str, Sequence[float | None]]
+    title: str,
+    images: Sequence[int],
+    series: Mapping[str, Sequence[float | None]],
+    *,
+    from_zero: bool = False,
 ) -> Chart | None:
     """Lay out a line chart over images shown.
 
@@ -93,6 +98,7 @@ def chart(
         title: What is drawn.
         images: Images shown, rising, one for each measurement.
         series: By name, one value for each measurement; None, NaN and infinity leave a gap.
+        from_zero: Begin the y axis at zero, for quantities whose ratio matters.
 
     Returns:
         The chart, or None when no series has a finite value.
@@ -102,28 +108,21 @@ def chart(
     if not finite:
         return None
     across = Axis(0, max(images[-1], 1), LEFT, RIGHT)
-    down = _vertical(list(finite.values()))
+    down = _vertical(list(finite.values()), from_zero)
     x = np.asarray(images, np.float64)
     return Chart(
         title=title,
         lines=[_line(name, x, y, across, down) for name, y in finite.items()],
-        x_ticks=across.ticks(4),
+        x_ticks=across.ticks(5),
         y_ticks=down.ticks(5),
         note=_note(list(every.values()), down),
     )
 
 
 def smooth(values: Values) -> Values:
-    """Centred moving average over 4 % of the values; NaN is left out of it."""
-    reach = max(1, round(len(values) * _SMOOTHING / 2))
-    known = ~np.isnan(values)
-    sums = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
-    counts = np.concatenate([[0], np.cumsum(known)])
-    index = np.arange(len(values))
-    first, last = np.maximum(index - reach, 0), np.minimum(index + reach + 1, len(values))
-    number = counts[last] - counts[first]
-    average = (sums[last] - sums[first]) / np.maximum(number, 1)
-    return np.where(number > 0, average, np.nan)
+    """Centred triangular moving average over 4 % of the values; NaN is left out of it."""
+    reach = max(1, round(len(values) * _SMOOTHING / 4))
+    return _average(_average(values, reach), reach)
 
 
 def thin(x: Values, y: Values, points: int = _POINTS) -> tuple[Values, Values]:
@@ -155,18 +154,34 @@ def compact(value: float) -> str:
     return f"{value:,.0f}" if size >= 100 else f"{value:.3g}"
 
 
+def _average(values: Values, reach: int) -> Values:
+    """Mean of each value and the `reach` ones on both sides, as far as they are known."""
+    known = ~np.isnan(values)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(known)])
+    index = np.arange(len(values))
+    first, last = np.maximum(index - reach, 0), np.minimum(index + reach + 1, len(values))
+    number = counts[last] - counts[first]
+    return np.where(number > 0, (sums[last] - sums[first]) / np.maximum(number, 1), np.nan)
+
+
 def _gaps(values: Sequence[float | None]) -> Values:
     """The values with NaN wherever there is none that can be drawn."""
     array = np.array([np.nan if value is None else value for value in values], np.float64)
     return np.where(np.abs(array) < _ABSURD, array, np.nan)
 
 
-def _vertical(lines: list[Values]) -> Axis:
-    """The y axis: all of each line but the outermost half per cent at either end."""
-    bounds = np.array([np.nanpercentile(y, (0.5, 99.5)) for y in lines])
-    low, high = float(bounds[:, 0].min()), float(bounds[:, 1].max())
-    positive = min(float(np.nanmin(y)) for y in lines) > 0
-    if positive and high > _LOG_RATIO * low:
+def _vertical(lines: list[Values], from_zero: bool) -> Axis:
+    """The y axis: everything, or all but outliers that would squash the rest."""
+    least = min(float(np.nanmin(y)) for y in lines)
+    most = max(float(np.nanmax(y)) for y in lines)
+    middle = [np.nanpercentile(y, (0.5, 99.5)) for y in lines]
+    low, high = float(min(y[0] for y in middle)), float(max(y[1] for y in middle))
+    if not most - least > 2 * (high - low) > 0:
+        low, high = least, most
+    if from_zero and low >= 0:
+        return Axis(0, high * 1.06 or 1.0, BOTTOM, TOP)
+    if least > 0 and high > _LOG_RATIO * low:
         return Axis(low / 1.15, high * 1.15, BOTTOM, TOP, logarithmic=True)
     margin = 0.06 * (high - low)
     if margin <= 1e-9 * abs(high):  # a flat line, which goes in the middle of some frame
@@ -202,7 +217,7 @@ def _round_steps(low: float, high: float, about: int) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten within [low, high]."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.7)
     return [n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 

@@ -122,7 +122,7 @@ def _page(run: Path) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(duration=duration, compact=curves.compact)
+    environment.filters.update(duration=duration, moment=moment, compact=curves.compact)
     template = resources.files("ganvas.evaluation").joinpath("report.html.j2").read_text()
     name = run.resolve().name
     return environment.from_string(template).render(
@@ -160,6 +160,15 @@ def duration(seconds: float) -> str:
     if minutes:
         return f"{minutes} min {whole % 60} s"
     return f"{whole} s" if whole else f"{max(seconds, 0):.1f} s"
+
+
+def moment(time: str) -> str:
+    """An ISO 8601 time to the minute in UTC; any other text as it is."""
+    try:
+        when = datetime.datetime.fromisoformat(time)
+    except (ValueError, OverflowError):
+        return time
+    return when.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _not_a_run(run: Path) -> str:
@@ -238,8 +247,7 @@ def _modified(path: Path) -> str:
     """When a file was last written, in UTC; empty if there is none."""
     if not path.exists():
         return ""
-    when = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
-    return when.strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC).isoformat()
 
 
 def _sheets(
@@ -322,7 +330,8 @@ def _norm_chart(progress: list[Progress]) -> Chart | None:
 
 def _speed_chart(progress: list[Progress]) -> Chart | None:
     speeds = [record.images_per_second for record in progress]
-    return curves.chart("speed", _images(progress), {"images per second": speeds})
+    series = {"images per second": speeds}
+    return curves.chart("speed", _images(progress), series, from_zero=True)
 
 
 def _median_speed(progress: list[Progress]) -> float | None:

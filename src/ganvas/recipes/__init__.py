@@ -31,7 +31,7 @@ class Recipe:
     @property
     def config(self) -> RunConfig:
         """The complete configuration."""
-        return RunConfig(model=self.model, training=self.training)
+        return RunConfig(name=self.name, model=self.model, training=self.training)
 
 
 RECIPES: dict[str, Recipe] = {

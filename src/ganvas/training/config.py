@@ -47,6 +47,8 @@ class TrainingConfig(Settings):
 class RunConfig(Settings):
     """A run: its data, its model and its training."""
 
+    name: str = "custom"
+    """The recipe that it is, or began as."""
     data: DataConfig = DataConfig()
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()

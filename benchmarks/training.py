@@ -1,0 +1,105 @@
+"""DCGAN at 64 px, width 64: ganvas's loop against a plain float32 PyTorch loop.
+
+Both train the same networks on the same batches of 64. The plain loop is the one of tutorials:
+float32, default memory format, two optimisers, fakes reused for the generator; its data already are
+float tensors in memory, while ganvas reads uint8 from its pack, keeps a moving average of the
+generator and checks every gradient.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.table import alternate, print_table
+from ganvas import api
+from ganvas.data.loader import to_model_range
+from ganvas.data.pack import Pack, open_pack
+from ganvas.models.gan import Gan, GanConfig
+from ganvas.training.distributed import Processes
+from ganvas.training.prepare import complete, prepare
+from ganvas.training.run_folder import RunFolder
+from ganvas.training.step import train_step
+
+BATCH, STEPS, ROUNDS = 64, 8, 5
+GFLOP_AN_IMAGE = 11 * 2 * 0.104
+"""Eleven passes of 104 M multiply-adds: G forward, backward 2; D on reals and fakes forward 2,
+backward 4; D for G forward 1, backward to its input 1."""
+
+
+def main() -> None:
+    config = api.configure("dcgan", resolution=64, settings=["data.images=2000", "model.width=64"])
+    pack = open_pack(config.data)
+    measures = {
+        "plain PyTorch, float32": _plain(pack),
+        "ganvas, float32": _ganvas(pack, "float32"),
+        "ganvas, bfloat16": _ganvas(pack, "bfloat16"),
+    }
+    speeds = alternate(measures, ROUNDS)
+    base = speeds["plain PyTorch, float32"][0]
+    rows = [
+        [name, f"{mid:,.0f}", f"{low:,.0f}", f"{high:,.0f}", f"{mid / base:,.2f}",
+         f"{mid * GFLOP_AN_IMAGE / 1000:,.2f}"]
+        for name, (mid, low, high) in speeds.items()
+    ]  # fmt: skip
+    print_table(["loop", "images/s (median)", "lowest", "highest", "ratio", "TFLOP/s"], rows)
+
+
+def _ganvas(pack: Pack, precision: str) -> Callable[[], float]:
+    settings = [f"training.precision={precision}", f"training.batch={BATCH}", "model.width=64"]
+    config = complete(api.configure("dcgan", resolution=64, settings=settings), pack)
+    with TemporaryDirectory() as empty:
+        state, plan = prepare(config, pack, RunFolder(Path(empty)), Processes())
+    return _timed(lambda: train_step(state, plan), plan.device)
+
+
+def _plain(pack: Pack) -> Callable[[], float]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = Gan(GanConfig(), pack.shape).to(device)
+    G, D = model.generator, model.discriminator
+    images = to_model_range(torch.from_numpy(pack.images[:2000]).permute(0, 3, 1, 2))
+    images = images.contiguous().to(device)
+    optimizers = [torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (G, D)]
+    bce = F.binary_cross_entropy_with_logits
+
+    def step() -> None:
+        real: Tensor = images[torch.randint(len(images), (BATCH,))]
+        ones, zeros = torch.ones(BATCH, 1, device=device), torch.zeros(BATCH, 1, device=device)
+        fake = G(torch.randn(BATCH, 100, device=device))
+        optimizers[1].zero_grad()
+        bce(D(real), ones).backward()
+        bce(D(fake.detach()), zeros).backward()
+        optimizers[1].step()
+        optimizers[0].zero_grad()
+        bce(D(fake), ones).backward()
+        optimizers[0].step()
+
+    return _timed(step, device)
+
+
+def _timed(step: Callable[[], object], device: torch.device) -> Callable[[], float]:
+    """Images per second over some steps, after a first step that is not counted."""
+
+    def measure() -> float:
+        step()
+        _wait(device)
+        start = time.perf_counter()
+        for _ in range(STEPS):
+            step()
+        _wait(device)
+        return BATCH * STEPS / (time.perf_counter() - start)
+
+    return measure
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()
