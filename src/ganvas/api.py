@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
-from ganvas.errors import ConfigError, RunError
+from ganvas.errors import ConfigError, DataError, RunError
 from ganvas.evaluation.report import write_report
 from ganvas.models import build_model
 from ganvas.models.base import Encodes, LatentModel, Samples, alternate, class_labels
@@ -95,14 +95,13 @@ def train(
         GanvasError: The data, the configuration or the folder cannot be used, or the training had
             to stop; the message says what to do.
     """
+    if isinstance(model, RunConfig) and changes:
+        raise ConfigError(f"a whole configuration was given, so {', '.join(changes)} cannot be.")
     config = model if isinstance(model, RunConfig) else configure(model, **changes)
     resolve_device(config.training.device)  # a wrong one should fail before anything is written
+    folder = RunFolder(Path(out) if out is not None else _free_folder(config))
     with process_group(config.training.device) as processes:
-        folder = RunFolder(Path(out) if out is not None else _free_folder(config))
-        if processes.is_main:
-            folder.create(config)
-        wait_for_main(processes)
-        _run(folder, config, processes, say if processes.is_main else _silent)
+        _run(folder, config, processes, say, new=True)
     return folder.path
 
 
@@ -113,8 +112,9 @@ def resume(run: str | Path, *, say: Say = print) -> Path:
     """
     folder = RunFolder(Path(run))
     config = folder.read()
+    resolve_device(config.training.device)
     with process_group(config.training.device) as processes:
-        _run(folder, config, processes, say if processes.is_main else _silent)
+        _run(folder, config, processes, say, new=False)
     return folder.path
 
 
@@ -156,10 +156,16 @@ def pictures_for(run: str | Path, source: str | None, n: int) -> tuple[Tensor, T
 
     Returns images (N, C, H, W) in [-1, 1] and, where the run's data is used, their labels (N,).
     """
-    data = RunFolder(Path(run)).read().data
+    folder = RunFolder(Path(run))
+    data = folder.read().data
     if source is not None:
         data = data.model_copy(update={"source": source, "images": None})
     pack = open_pack(data)
+    if pack.shape != folder.read_data_summary()[0]:
+        raise DataError(
+            f"{data.source} does not fit the run {run}: one of the two holds pictures, the other "
+            "points in a plane."
+        )
     images = torch.from_numpy(np.array(pack.images[:n]))
     if images.ndim == 4:
         images = images.permute(0, 3, 1, 2)
@@ -191,20 +197,35 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _run(folder: RunFolder, config: RunConfig, processes: Processes, say: Say) -> Reason:
+def _run(
+    folder: RunFolder, config: RunConfig, processes: Processes, say: Say, *, new: bool
+) -> None:
     """Prepare everything, run the loop, report: what `train` and `resume` share."""
+    if not processes.is_main:
+        _train(folder, config, processes, _silent, new)
+        return
+    with folder.locked():
+        if new:
+            folder.check_new()
+        _train(folder, config, processes, say, new)
+
+
+def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say, new: bool) -> None:
     pack = _open_data(config, processes)
     with own_randomness():
         config = complete(config, pack)
-        folder.check_data(pack)
+        if not new:
+            folder.check_data(pack)
         state, plan = prepare(config, pack, folder, processes)
         for note in state.notes:
             say(note)
-        if state.images >= config.training.images:
+        if processes.is_main and (new or not folder.data.exists()):
+            folder.write_data_summary(pack, config.data.source)
+        if state.images >= config.training.images and folder.is_closed():
             say(f"This run is finished: all {state.images:,} images are shown.")
-            return "finished"
+            return
         if processes.is_main:
-            record_start(folder, config, state, plan, pack)
+            record_start(folder, config, state, plan)
         say(_headline(config, state, plan, pack))
         with (
             graceful_stop(say) as stop,
@@ -216,7 +237,6 @@ def _run(folder: RunFolder, config: RunConfig, processes: Processes, say: Say) -
     if processes.is_main:
         write_report(folder.path)
         say(_result(folder, state, reason))
-    return reason
 
 
 def _open_data(config: RunConfig, processes: Processes) -> Pack:
@@ -263,7 +283,12 @@ def _free_folder(config: RunConfig) -> Path:
     source = Path(config.data.source.rstrip("/")).stem or "data"
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{config.name}-{source}")
     candidates = (Path("runs") / (name if i == 1 else f"{name}-{i}") for i in itertools.count(1))
-    return next(path for path in candidates if not path.exists())
+    return next(path for path in candidates if not path.exists() or _is_empty(path))
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether this is a folder with nothing in it, as a `train` that was refused leaves it."""
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _silent(line: str) -> None:

@@ -33,7 +33,7 @@ _SHEET_SIDE = 800  # pixels; fills a laptop's window or a page without scrolling
 _SCATTER_SIDE = 800
 _SCATTER_LIMIT = 1.5  # the 2-D toys live in about [-1, 1]
 _ENCODINGS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("PNG", {"optimize": True}),
+    ("PNG", {}),
     ("JPEG", {"quality": 90, "subsampling": 0}),
     ("JPEG", {"quality": 80}),
 )
@@ -141,7 +141,7 @@ def scatter(points: Tensor | Floats, real: Tensor | Floats | None = None) -> Ima
         text = f"{outside:,} of {len(generated):,} points lie outside"
         axes.text(0.015, 0.015, text, transform=axes.transAxes, fontsize=9, color="#a33b20")
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=_SCATTER_SIDE / inches, bbox_inches=None)
+    figure.savefig(stream, format="png", dpi=_SCATTER_SIDE / inches)
     return Image.open(stream).convert("RGB")
 
 

@@ -1,10 +1,12 @@
 """The base of every configuration: frozen, strict about names, kind about typing errors."""
 
 import difflib
+import reprlib
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from ganvas.errors import ConfigError
 
@@ -27,33 +29,65 @@ class Settings(BaseModel):
 
 def _explain(error: ValidationError, cls: type[BaseModel]) -> str:
     lines = []
-    for problem in error.errors():
-        location = [part for part in problem["loc"] if not str(part).startswith("function-")]
-        name = ".".join(str(part) for part in location)
+    for problem in error.errors(include_url=False, include_context=False):
+        location, value = problem["loc"], problem["input"]
+        name = _written(location, cls)
         if problem["type"] == "extra_forbidden":
-            known = _field_names(cls)
+            known = _field_names(cls, location)
             lines.append(f"there is no setting {name!r}.{nearest(name, known)}")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{name or cls.__name__}: {message} (got {problem['input']!r})")
-    return "The configuration is wrong: " + "; ".join(lines)
+            got = "" if isinstance(value, Mapping) else f" (got {reprlib.repr(value)})"
+            lines.append(f"{name or cls.__name__}: {message}{got}")
+    return "The configuration is wrong: " + "; ".join(dict.fromkeys(lines))
 
 
 def nearest(name: str, known: list[str]) -> str:
     """A half sentence that offers the valid names closest to a misspelt one."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if not close:  # a right field in the wrong section: compare the last part alone
-        last = name.rsplit(".", 1)[-1]
-        by_last = {item.rsplit(".", 1)[-1]: item for item in known}
-        close = [by_last[m] for m in difflib.get_close_matches(last, list(by_last), n=1)]
+    last = name.rsplit(".", 1)[-1]
+    by_last = {item.rsplit(".", 1)[-1]: item for item in known}
+    if last in by_last:  # a right field in the wrong section
+        close = [by_last[last]]
+    else:
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        close = close or [by_last[m] for m in difflib.get_close_matches(last, by_last, n=1)]
     return f" Did you mean {close[0]!r}?" if close else f" Valid: {', '.join(sorted(known))}."
 
 
-def _field_names(cls: type[BaseModel], prefix: str = "") -> list[str]:
+Location = tuple[int | str, ...]
+"""Where pydantic found a mistake: field names, and the tags and types of the unions passed."""
+
+
+def _written(location: Location, cls: type[BaseModel]) -> str:
+    """The location as the user writes it: model.width, not model.gan.width."""
+    names: list[str] = []
+    groups = [cls]
+    for part in map(str, location):
+        fields = [group.model_fields[part] for group in groups if part in group.model_fields]
+        if fields:
+            names.append(part)
+            groups = [inner for field in fields for inner in _groups(field, location)]
+        elif groups and not any(_has_tag(group, part) for group in groups):
+            names.append(part)  # there is no such field
+            groups = []
+    return ".".join(names)
+
+
+def _field_names(cls: type[BaseModel], location: Location, prefix: str = "") -> list[str]:
     names: list[str] = []
     for name, field in cls.model_fields.items():
         names.append(prefix + name)
-        for candidate in (field.annotation, *getattr(field.annotation, "__args__", ())):
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                names += _field_names(candidate, f"{prefix}{name}.")
+        for group in _groups(field, location):
+            names += _field_names(group, location, f"{prefix}{name}.")
     return names
+
+
+def _groups(field: FieldInfo, location: Location) -> list[type[BaseModel]]:
+    """The groups of settings that a field may hold; of a union, those tagged in the location."""
+    candidates = (field.annotation, *get_args(field.annotation))
+    groups = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+    return [g for g in groups if any(_has_tag(g, part) for part in location)] or groups
+
+
+def _has_tag(group: type[BaseModel], part: int | str) -> bool:
+    return "name" in group.model_fields and group.model_fields["name"].default == part

@@ -40,7 +40,7 @@ def run() -> None:
         typer.echo(f"ganvas: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        typer.echo("ganvas: stopped at once; the last checkpoint is whole.", err=True)
+        typer.echo("ganvas: stopped at once; what was written before is whole.", err=True)
         sys.exit(130)
     except BrokenPipeError:  # `ganvas ... | head`
         sys.stderr.close()

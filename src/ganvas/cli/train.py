@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ganvas.errors import ConfigError
+
 
 def train(
     model: Annotated[
@@ -33,6 +35,8 @@ def train(
     from ganvas import api
     from ganvas.recipes import DEFAULT
 
+    if model is not None and config is not None:
+        raise ConfigError(f"--config {config} names its model already: leave out {model!r}.")
     chosen = api.configure(
         model or DEFAULT,
         config=config,

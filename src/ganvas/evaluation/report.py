@@ -5,6 +5,7 @@ in size, confined to the folder, and escaped.
 """
 
 import datetime
+import json
 import re
 import shlex
 import warnings
@@ -17,7 +18,7 @@ from typing import Any
 
 import yaml
 from PIL import Image
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, Field, NonNegativeInt
 
 from ganvas._version import __version__
 from ganvas.errors import RunError
@@ -116,15 +117,15 @@ def _page(run: Path) -> str:
     from jinja2 import Environment, StrictUndefined
 
     missing: list[str] = []
-    config = (run / "config.yaml").read_text(errors="replace")
+    config = (run / "config.yaml").read_text("utf-8", errors="replace")
     history = _history(run / "log.jsonl", missing)
     headline, strip = _sheets(run, history.samples, missing)
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(duration=duration, moment=moment, compact=curves.compact)
-    template = resources.files("ganvas.evaluation").joinpath("report.html.j2").read_text()
-    name = run.resolve().name
+    template = resources.files("ganvas.evaluation").joinpath("report.html.j2").read_text("utf-8")
+    name = _printable(run.resolve().name)
     return environment.from_string(template).render(
         name=name,
         argument=shlex.quote(name),
@@ -165,10 +166,15 @@ def duration(seconds: float) -> str:
 def moment(time: str) -> str:
     """An ISO 8601 time to the minute in UTC; any other text as it is."""
     try:
-        when = datetime.datetime.fromisoformat(time)
+        when = datetime.datetime.fromisoformat(time).astimezone(datetime.UTC)
     except (ValueError, OverflowError):
         return time
-    return when.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return when.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _printable(text: str) -> str:
+    """The text with `?` for what is no character, such as bytes in file names of old systems."""
+    return text.encode(errors="replace").decode()
 
 
 def _not_a_run(run: Path) -> str:
@@ -190,16 +196,17 @@ def _history(path: Path, missing: list[str]) -> History:
     except OSError:
         missing.append("log.jsonl is not there, so there are no curves and no times.")
     except RunError as error:
-        missing.append(str(error))
+        missing.append(_printable(str(error)))
     return _NOTHING_LOGGED
 
 
 def _data(path: Path, missing: list[str]) -> DataSummary | None:
     try:
-        return DataSummary.model_validate_json(path.read_bytes())
+        text = json.dumps(json.loads(path.read_bytes()), ensure_ascii=False)
+        return DataSummary.model_validate_json(_printable(text))
     except OSError:
         missing.append("data.json is not there, so the page cannot say what the data was.")
-    except ValidationError:
+    except (ValueError, RecursionError):
         missing.append("data.json cannot be read, so the page cannot say what the data was.")
     return None
 
@@ -211,7 +218,7 @@ def _title(config: str, missing: list[str]) -> Title:
         missing.append("config.yaml is not valid YAML.")
         values = None
     return Title(
-        model=_setting(values, "model", "name"),
+        model=_setting(values, "name"),
         networks=_setting(values, "model", "networks"),
         source=PurePath(_setting(values, "data", "source")).name,
         seed=_setting(values, "training", "seed"),
@@ -219,10 +226,11 @@ def _title(config: str, missing: list[str]) -> Title:
     )
 
 
-def _setting(values: Any, section: str, field: str) -> str:
+def _setting(value: Any, *path: str) -> str:
     """One setting as text; a configuration of another version may not have it."""
     try:
-        value = values[section][field]
+        for name in path:
+            value = value[name]
     except (KeyError, TypeError, IndexError):
         return ""
     return f"{value:,}" if type(value) is int else str(value)[:200]

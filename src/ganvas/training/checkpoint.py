@@ -11,14 +11,18 @@ There is no random state to keep: every random number of a step is drawn from a 
 (seed, step), and the order of the data by (seed, epoch).
 """
 
+import contextlib
 import hashlib
 import json
+import pickle
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from ganvas.errors import RunError
@@ -27,6 +31,7 @@ from ganvas.models.base import Model
 from ganvas.training.ema import Ema
 
 _FORMAT = 1
+_FILES = ("weights.safetensors", "state.pt")
 
 
 @dataclass
@@ -46,9 +51,17 @@ class TrainingState:
     """What was odd about loading this state, for the user."""
 
 
+def checkpoint_name(images: int) -> str:
+    """The name of the folder of the checkpoint at so many images."""
+    return f"{images:09d}"
+
+
 def save_checkpoint(state: TrainingState, folder: Path, keep: int) -> Path:
-    """Write a checkpoint below `folder` and remove all but the newest `keep`."""
-    final = folder / f"{state.images:09d}"
+    """Write a checkpoint below `folder`; remove all but the newest `keep`.
+
+    Newer ones than this are removed, too: they are damaged, or the run would not be back here.
+    """
+    final = folder / checkpoint_name(state.images)
     temporary = folder / f".{final.name}.partial"
     with explain_disk_errors(folder):
         shutil.rmtree(temporary, ignore_errors=True)
@@ -62,8 +75,10 @@ def save_checkpoint(state: TrainingState, folder: Path, keep: int) -> Path:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         sync_folder(folder)
-    for old in list_checkpoints(folder)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+    saved = list_checkpoints(folder)
+    place = saved.index(final)
+    for other in saved[:place] + saved[place + keep :]:
+        shutil.rmtree(other, ignore_errors=True)
     return final
 
 
@@ -82,7 +97,8 @@ def load_training_state(state: TrainingState, folder: Path) -> bool:
     path = newest_whole_checkpoint(folder, state.notes)
     if path is None:
         return False
-    _restore(state, torch.load(path / "state.pt", map_location="cpu", weights_only=True))
+    with _explain_misfit(path):
+        _restore(state, torch.load(path / "state.pt", map_location="cpu", weights_only=True))
     return True
 
 
@@ -98,8 +114,23 @@ def load_weights(model: Model, folder: Path) -> list[str]:
             f"{folder.parent} has no checkpoint yet: its training ended before the first one. "
             f"Go on with: ganvas resume {folder.parent}"
         )
-    model.load_state_dict(load_file(path / "weights.safetensors"))
+    with _explain_misfit(path):
+        model.load_state_dict(load_file(path / "weights.safetensors"))
     return notes
+
+
+@contextlib.contextmanager
+def _explain_misfit(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with whole files of other content into a `RunError`."""
+    try:
+        yield
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError,
+            pickle.UnpicklingError, SafetensorError) as error:  # fmt: skip
+        reason = str(error).strip().partition("\n")[0]
+        raise RunError(
+            f"the checkpoint {path} does not fit the run's config.yaml ({reason}). Put back the "
+            "config.yaml that the run was begun with, or begin a new run."
+        ) from error
 
 
 def _write_files(state: TrainingState, folder: Path) -> None:
@@ -119,9 +150,9 @@ def _write_files(state: TrainingState, folder: Path) -> None:
         stream.write(save(tensors))
     with atomic_write(folder / "state.pt") as stream:
         torch.save(saved, stream)
-    files = [folder / "weights.safetensors", folder / "state.pt"]
     manifest = {
-        path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in files
+        name: {"bytes": (folder / name).stat().st_size, "sha256": _digest(folder / name)}
+        for name in _FILES
     }
     write_text(folder / "manifest.json", json.dumps({"format": _FORMAT, "files": manifest}))
 
@@ -160,8 +191,8 @@ def _damage(path: Path) -> str | None:
     """What is wrong with a checkpoint's files, or None."""
     try:
         manifest = json.loads((path / "manifest.json").read_text())
-        for name, expected in manifest["files"].items():
-            file = path / Path(name).name
+        for name in _FILES:
+            file, expected = path / name, manifest["files"][name]
             if file.stat().st_size != expected["bytes"]:
                 return f"{name} has {file.stat().st_size:,} of {expected['bytes']:,} bytes"
             if _digest(file) != expected["sha256"]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ganvas.data.config import DataConfig
 from ganvas.errors import ConfigError
@@ -23,7 +23,7 @@ class TrainingConfig(Settings):
     """Images in one update, over all processes."""
     accumulate: PositiveInt = 1
     """Split every batch into so many parts to save memory; the gradient is the whole batch's."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Fixes the initial weights, the order of the data and every random number."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -32,7 +32,7 @@ class TrainingConfig(Settings):
     """Use torch.compile: minutes of start-up that pay on a GPU over a long run."""
     ema_half_life: PositiveInt = 10_000
     """Half-life of the moving average of the weights, in images."""
-    ema_ramp_up: float = 0.05
+    ema_ramp_up: NonNegativeFloat = 0.05
     """Until it reaches that, the half-life is this share of the images shown so far."""
     log_every: PositiveInt | None = None
     """Images between two lines of log.jsonl (default: 200 lines a run)."""
@@ -57,11 +57,15 @@ class RunConfig(Settings):
 def read_config(path: Path) -> RunConfig:
     """Read a YAML configuration; ConfigError names every mistake in it."""
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}.") from error
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the configuration {path}: {error.strerror or error}. Give a YAML file "
+            "such as the config.yaml of a run."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not a text file, so it is no configuration.") from error
+    values = _read_yaml(text, str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path} is not a configuration: it needs data, model and training.")
     return RunConfig.parse(values)
@@ -88,8 +92,18 @@ def override(values: Mapping[str, Any], settings: Sequence[str]) -> dict[str, An
             inner = target.get(section)
             target[section] = {**inner} if isinstance(inner, dict) else {}
             target = target[section]
-        try:
-            target[field] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {name}: cannot read {text!r}: {error}.") from error
+        target[field] = _read_yaml(text, f"--set {name}")
     return result
+
+
+def _read_yaml(text: str, name: str) -> Any:
+    """The values in a text; ConfigError where it is not YAML, saying where `name` goes wrong."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{name} is not valid YAML{where}: {error.problem}.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2001-13-99
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"{name} is not valid YAML: {reason}.") from error

@@ -12,7 +12,7 @@ import torch
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack
 from ganvas.pictures import grid, save_png, scatter, to_uint8
-from ganvas.training.checkpoint import TrainingState, save_checkpoint
+from ganvas.training.checkpoint import TrainingState, checkpoint_name, save_checkpoint
 from ganvas.training.distributed import any_process
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.run_log import RunLog
@@ -51,14 +51,15 @@ def train(
         last = state.images >= plan.config.images
         if any_process(stop(), plan.processes, plan.device):
             reason, last = "interrupted", True
-        if last or _due(before, state.images, plan.config.log_every):
-            meter.flush(state, plan, log, watch)
+        saving = last or _due(before, state.images, plan.config.checkpoint_every)
+        if saving or _due(before, state.images, plan.config.log_every):
+            meter.flush(state, plan, log, watch)  # before saving: no checkpoint holds a NaN
         if plan.processes.is_main:
             if reason == "finished" and (
                 last or _due(before, state.images, plan.config.sample_every)
             ):
                 _draw_samples(state, pack, folder, log)
-            if last or _due(before, state.images, plan.config.checkpoint_every):
+            if saving:
                 _checkpoint(state, plan, folder.checkpoints, log)
         if reason == "interrupted":
             break
@@ -123,8 +124,11 @@ def _due(before: int, now: int, every: int | None) -> bool:
 
 
 def _checkpoint(state: TrainingState, plan: Plan, folder: Path, log: RunLog) -> None:
-    path = save_checkpoint(state, folder, plan.config.keep_checkpoints)
-    log.write("checkpoint", images=state.images, path=f"{folder.name}/{path.name}")
+    # Noted first: a run killed while saving resumes from before it and drops the note, while one
+    # killed right after saving would never write it.
+    name = checkpoint_name(state.images)
+    log.write("checkpoint", images=state.images, path=f"{folder.name}/{name}")
+    save_checkpoint(state, folder, plan.config.keep_checkpoints)
 
 
 @torch.no_grad()

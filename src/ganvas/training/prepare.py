@@ -39,11 +39,6 @@ def own_randomness() -> Iterator[None]:
 def complete(config: RunConfig, pack: Pack) -> RunConfig:
     """The configuration with every open choice made, so that it repeats the run by itself."""
     training = config.training
-    if training.batch % training.accumulate:
-        raise ConfigError(
-            f"training.batch={training.batch} cannot be split into training.accumulate="
-            f"{training.accumulate} equal parts."
-        )
     device = resolve_device(training.device)
     model = build_model(config.model, pack.shape, pack.classes)
     images = training.images
@@ -68,6 +63,13 @@ def prepare(
 ) -> tuple[TrainingState, Plan]:
     """The state (fresh, or of the last checkpoint) and the plan of a complete configuration."""
     training = config.training
+    parts = processes.world * training.accumulate
+    if training.batch % parts:
+        raise ConfigError(
+            f"training.batch={training.batch} cannot be split into {parts} equal parts "
+            f"({processes.world} processes x training.accumulate={training.accumulate}): choose a "
+            f"multiple of {parts}, such as {max(1, round(training.batch / parts)) * parts}."
+        )
     device = resolve_device(training.device)
     torch.manual_seed(derive_seed(training.seed))
     model = build_model(config.model, pack.shape, pack.classes)
@@ -89,9 +91,7 @@ def prepare(
     return state, Plan(model.phases(), loader, training, precision, device, processes)
 
 
-def record_start(
-    folder: RunFolder, config: RunConfig, state: TrainingState, plan: Plan, pack: Pack
-) -> None:
+def record_start(folder: RunFolder, config: RunConfig, state: TrainingState, plan: Plan) -> None:
     """Note in the run folder that a training begins, or goes on."""
     log = RunLog(folder.log)
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -99,7 +99,6 @@ def record_start(
         log.write("resume", images=state.images, time=now, note="; ".join(state.notes) or None)
         return
     write_config(config, folder.config)
-    folder.write_data_summary(pack, config.data.source)
     log.write(
         "start",
         images=0,

@@ -63,7 +63,7 @@ def _lines(total: int, say: Callable[[str], None]) -> Watcher:
         if now - last < _SECONDS_BETWEEN_LINES and images < total:
             return
         last = now
-        left = (total - images) / max(speed, 1e-9)
+        left = max(0, total - images) / max(speed, 1e-9)
         say(
             f"{images:>9,} of {total:,} images  {speed:,.0f}/s  "
             f"{int(left // 60)}:{int(left % 60):02} left  {_brief(losses)}"

@@ -8,14 +8,20 @@ checkpoints/     see ganvas.training.checkpoint
 report.html      the run on one page
 """
 
+import contextlib
 import json
+import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
 
 from ganvas.data.pack import Pack
 from ganvas.errors import RunError
 from ganvas.files import explain_disk_errors, write_text
-from ganvas.training.config import RunConfig, read_config, write_config
+from ganvas.training.config import RunConfig, read_config
+from ganvas.training.run_log import History
 
 
 class RunFolder:
@@ -30,19 +36,31 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.report = path / "report.html"
 
-    def create(self, config: RunConfig) -> None:
-        """Make the folder and write the configuration.
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder where needed, and keep other trainings out of it; a kill ends that too.
 
-        Raises RunError if there is a run in it already or it cannot be written.
+        Raises RunError if another process trains in it right now or it cannot be made.
         """
-        if self.config.exists():
+        with explain_disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        if os.name == "nt":  # pragma: no cover - Windows cannot lock a folder
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            _lock(descriptor, self.path)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def check_new(self) -> None:
+        """Raise RunError if there is a run in the folder already."""
+        if any(path.exists() for path in (self.config, self.log, self.checkpoints)):
             raise RunError(
                 f"{self.path} holds a run already. Go on with it: ganvas resume {self.path}; or "
                 "choose another folder with --out."
             )
-        with explain_disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_config(config, self.config)
 
     def read(self) -> RunConfig:
         """The run's configuration; RunError where this is no run folder."""
@@ -54,6 +72,13 @@ class RunFolder:
                 "(it has config.yaml, log.jsonl and checkpoints/ in it)."
             )
         return read_config(self.config)
+
+    def is_closed(self) -> bool:
+        """Whether a training here came to its end, report included."""
+        if not (self.log.exists() and self.report.exists()):
+            return False
+        end = History.read(self.log).end
+        return end is not None and end.reason == "finished"
 
     def write_data_summary(self, pack: Pack, source: str) -> None:
         """Write data.json."""
@@ -71,10 +96,7 @@ class RunFolder:
 
     def check_data(self, pack: Pack) -> None:
         """Raise RunError if the run was begun on other data than this."""
-        if not self.data.exists():
-            return
-        began_with = json.loads(self.data.read_text())["fingerprint"]
-        if began_with != pack.fingerprint:
+        if self.data.exists() and self._data_summary().fingerprint != pack.fingerprint:
             raise RunError(
                 f"the data has changed since {self.path} was begun, so it cannot be resumed "
                 "exactly. Put the files back as they were, or begin a new run with "
@@ -83,11 +105,41 @@ class RunFolder:
 
     def read_data_summary(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """The data's shape and classes, as the run was trained on them."""
-        try:
-            summary = json.loads(self.data.read_text())
-            return tuple(summary["shape"]), tuple(summary["classes"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        summary = self._data_summary()
+        return summary.shape, summary.classes
+
+    def _data_summary(self) -> "_DataSummary":
+        if not self.data.is_file():
             raise RunError(
-                f"{self.data} cannot be read ({error}). It is written when training starts: "
+                f"{self.data} is missing. It is written when training starts: "
                 f"ganvas resume {self.path}"
-            ) from error
+            )
+        try:
+            return _DataSummary.model_validate_json(self.data.read_bytes())
+        except (OSError, ValidationError):
+            raise RunError(
+                f"{self.data} is damaged: it should say what the run's data was. Delete it and "
+                f"run ganvas resume {self.path}, which writes it again."
+            ) from None
+
+
+class _DataSummary(BaseModel):
+    """What is read back of data.json."""
+
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    fingerprint: str
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(
+            f"another process is training in {path} right now. Wait for it or stop it (Ctrl-C "
+            "saves); or choose another folder with --out."
+        ) from None
+    except OSError:  # some network file systems have no locks: go without
+        return

@@ -55,7 +55,8 @@ class RunLog:
             RunError: The disk is full or the log cannot be written.
         """
         record = _plain({"event": event, "images": images, **fields})
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        line = text.encode(errors="replace") + b"\n"  # a file name may hold what is no character
         with explain_disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as stream:
@@ -211,4 +212,5 @@ def _parse(line: bytes) -> Record | None:
 
 
 def _undone(record: Record, images: int) -> bool:
-    return record["event"] in _REPEATED and record["images"] > images
+    again = record["images"] > images or images == 0  # at 0 there is no checkpoint, only a sheet
+    return again and record["event"] in _REPEATED
