@@ -221,7 +221,9 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
             say(note)
         if processes.is_main and (new or not folder.data.exists()):
             folder.write_data_summary(pack, config.data.source)
-        if state.images >= config.training.images and folder.is_closed():
+        if state.images >= config.training.images and folder.is_finished():
+            if processes.is_main and not folder.has_current_report():  # killed before writing it
+                write_report(folder.path)
             say(f"This run is finished: all {state.images:,} images are shown.")
             return
         if processes.is_main:

@@ -51,7 +51,7 @@ def nearest(name: str, known: list[str]) -> str:
     else:
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         close = close or [by_last[m] for m in difflib.get_close_matches(last, by_last, n=1)]
-    return f" Did you mean {close[0]!r}?" if close else f" Valid: {', '.join(sorted(known))}."
+    return f" Did you mean {close[0]!r}?" if close else f" Valid: {', '.join(sorted({*known}))}."
 
 
 Location = tuple[int | str, ...]

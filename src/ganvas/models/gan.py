@@ -7,6 +7,9 @@ D learns to tell data from fakes, G to make fakes that D takes for data:
 in Algorithm 1's order: one update of D, one of G, on fresh noise. `networks=dcgan` with Adam
 (2e-4, beta1 = 0.5) and batches of 128 is DCGAN (Radford, Metz & Chintala 2015).
 
+Where D wins too easily the gradient penalty R1 (Mescheder, Geiger & Nowozin 2018) keeps the game
+going: `r1_gamma`. It is not part of either paper.
+
 Deviation: the fakes that D was just trained on serve G's update too, which saves one of two forward
 passes through G; Algorithm 1 draws fresh noise.
 """
@@ -14,6 +17,7 @@ passes through G; Algorithm 1 draws fresh noise.
 from collections.abc import Sequence
 from typing import Literal
 
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from ganvas.losses.adversarial import (
@@ -22,6 +26,7 @@ from ganvas.losses.adversarial import (
     fake_is_fake,
     real_is_real,
 )
+from ganvas.losses.penalties import r1
 from ganvas.models.base import LatentModel, class_labels, normal_latents
 from ganvas.models.phase import Adam, Batch, Losses, Phase
 from ganvas.networks import Kind, build_discriminator, build_generator
@@ -44,6 +49,10 @@ class GanConfig(Settings):
     """Learn the classes of the data and draw from the one asked for."""
     generator: Adam = Adam(learning_rate=2e-4, betas=(0.5, 0.999))
     discriminator: Adam = Adam(learning_rate=2e-4, betas=(0.5, 0.999))
+    r1_gamma: NonNegativeFloat = 0.0
+    """Weight of the penalty on D's gradient at real images; 0 is no penalty."""
+    r1_every: PositiveInt = 8
+    """Apply it in every so many steps, so many times stronger."""
 
 
 class Gan(LatentModel):
@@ -67,15 +76,15 @@ class Gan(LatentModel):
 
     def phases(self) -> tuple[Phase, ...]:
         """Algorithm 1: D, then G."""
-        return (
-            Phase(
-                "discriminator",
-                ("discriminator",),
-                self.discriminator_loss,
-                self.config.discriminator,
-            ),
-            Phase("generator", ("generator",), self.generator_loss, self.config.generator),
+        D, G = ("discriminator",), ("generator",)
+        of_D, of_G = self.config.discriminator, self.config.generator
+        game = (
+            Phase("discriminator", D, self.discriminator_loss, of_D),
+            Phase("generator", G, self.generator_loss, of_G),
         )
+        if not self.config.r1_gamma:
+            return game
+        return (*game, Phase("r1", D, self.r1_loss, of_D, every=self.config.r1_every))
 
     def discriminator_loss(self, batch: Batch) -> Losses:
         """-log D(x) - log(1 - D(G(z))), averaged over the batch (eq. 1)."""
@@ -88,6 +97,12 @@ class Gan(LatentModel):
         """The objective's loss of the fakes, averaged over the batch."""
         logits = self.discriminator(self._fakes(batch), batch.labels).float()
         return Losses(GENERATOR_LOSSES[self.config.objective](logits).mean())
+
+    def r1_loss(self, batch: Batch) -> Losses:
+        """gamma/2 E_x |grad D(x)|^2 (Mescheder et al. 2018, eq. 9), lazily (Karras et al. 2020)."""
+        penalty = r1(self.discriminator, batch.images, batch.labels).mean()
+        weight = 0.5 * self.config.r1_gamma * self.config.r1_every
+        return Losses(weight * penalty, {"squared_gradient": penalty})
 
     def _fakes(self, batch: Batch) -> Tensor:
         """G(z), drawn once a step."""

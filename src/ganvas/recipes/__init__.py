@@ -14,7 +14,7 @@ from ganvas.models.vae import VaeConfig
 from ganvas.settings import nearest
 from ganvas.training.config import RunConfig, TrainingConfig
 
-DEFAULT = "dcgan"
+DEFAULT = "dcgan-tiny"
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,23 @@ RECIPES: dict[str, Recipe] = {
             "Radford, Metz & Chintala, Unsupervised Representation Learning with DCGANs",
             2015,
             "the adversarial game between convolutional networks; sharp",
-            GanConfig(),
-            TrainingConfig(images=100_000),
+            GanConfig(),  # section 4: Adam, 2e-4, beta1 = 0.5
+            TrainingConfig(images=1_000_000, batch=128),
+        ),
+        Recipe(
+            "dcgan-tiny",
+            "Radford, Metz & Chintala, Unsupervised Representation Learning with DCGANs",
+            2015,
+            "dcgan at half the width with R1: good faces in five minutes on two CPU cores",
+            # Small batches and a faster generator give the most progress per image early on; at
+            # 64 px that collapses within 50,000 images without R1, and not with it.
+            GanConfig(
+                width=32,
+                generator=Adam(learning_rate=4e-4, betas=(0.5, 0.999)),
+                discriminator=Adam(learning_rate=2e-4, betas=(0.5, 0.999)),
+                r1_gamma=1.0,
+            ),
+            TrainingConfig(images=150_000, batch=32),
         ),
     )
 }

@@ -73,12 +73,18 @@ class RunFolder:
             )
         return read_config(self.config)
 
-    def is_closed(self) -> bool:
-        """Whether a training here came to its end, report included."""
-        if not (self.log.exists() and self.report.exists()):
+    def is_finished(self) -> bool:
+        """Whether a training here noted that it came to its end."""
+        if not self.log.exists():
             return False
         end = History.read(self.log).end
         return end is not None and end.reason == "finished"
+
+    def has_current_report(self) -> bool:
+        """Whether there is a report that was written after the last line of the log."""
+        if not self.report.exists():
+            return False
+        return self.report.stat().st_mtime_ns >= self.log.stat().st_mtime_ns
 
     def write_data_summary(self, pack: Pack, source: str) -> None:
         """Write data.json."""

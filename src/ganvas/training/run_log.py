@@ -67,8 +67,8 @@ def read_log(path: Path) -> list[Record]:
     """Read a log as the history of one uninterrupted run.
 
     A line that a kill or a full disk left incomplete is skipped. A `resume` record at k images
-    drops the earlier `progress`, `samples` and `checkpoint` records beyond k, which the run then
-    went through again.
+    drops the earlier `progress`, `samples` and `checkpoint` records beyond k (at 0: all of them),
+    which the run then went through again.
 
     Args:
         path: The log.

@@ -11,10 +11,14 @@ class _SumOverProcesses(torch.autograd.Function):
     """All-reduce whose gradient is an all-reduce: every process's loss depends on every input."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
+    def forward(value: Tensor) -> Tensor:
         total = value.clone()
         dist.all_reduce(total)
         return total
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        """Nothing to keep; without this method `torch.func` refuses the function."""
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:

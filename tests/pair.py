@@ -1,0 +1,61 @@
+"""What `torchrun -m tests.pair FOLDER` does in each of its processes, for test_distributed.py.
+
+One pair of processes serves all tests, because starting it takes seconds.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ganvas import api
+from ganvas.networks.layers.batch_norm import BatchNorm2d
+from ganvas.training.config import read_config
+from ganvas.training.distributed import process_group
+
+SIZE = (8, 3, 5, 4)
+"""Of the input of the batch norm, over all processes."""
+
+
+def measure_batch_norm(layer: nn.BatchNorm2d, rows: slice) -> Iterator[tuple[str, Tensor]]:
+    """Output, running statistics, and first and second derivatives for some rows of the batch."""
+    generator = torch.Generator().manual_seed(0)
+    images, weights = (torch.randn(SIZE, generator=generator)[rows] for _ in range(2))
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([0.5, 1.5, -1.0]))
+        layer.bias.copy_(torch.tensor([0.1, -0.2, 0.3]))
+    images = (images * 2 + 1).requires_grad_()
+    output = layer(images)
+    yield "output", output.detach()
+    (slope,) = torch.autograd.grad((output.square() * weights).sum(), images, create_graph=True)
+    yield "slope", slope.detach()
+    parameters = (images, layer.weight)
+    names = ("curvature", "weight")
+    yield from zip(
+        names, torch.autograd.grad((slope.square() * weights).sum(), parameters), strict=True
+    )
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    assert layer.num_batches_tracked is not None
+    yield "running_mean", layer.running_mean
+    yield "running_var", layer.running_var
+    yield "batches", layer.num_batches_tracked
+    yield "evaluated", layer.eval()(images).detach()
+
+
+def _main(folder: Path) -> None:
+    with process_group("cpu") as processes:
+        share = SIZE[0] // processes.world
+        rows = slice(processes.rank * share, (processes.rank + 1) * share)
+        measured = dict(measure_batch_norm(BatchNorm2d(3), rows))
+        torch.save(measured, folder / f"batch-norm-{processes.rank}.pt")
+    for path in sorted(folder.glob("*.yaml")):
+        api.train(read_config(path), out=folder / path.stem, say=print)
+    for path in sorted(folder.glob("resume-*")):
+        api.resume(path, say=print)
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))
