@@ -37,6 +37,8 @@ from ganvas.training.step import Plan
 
 Say = Callable[[str], None]
 
+_SKIPPED_NAMED = 10
+
 
 def configure(
     model: str = DEFAULT,
@@ -154,10 +156,12 @@ def reconstruct(model: LatentModel, images: Tensor, labels: Tensor | None = None
 def pictures_for(run: str | Path, source: str | None, n: int) -> tuple[Tensor, Tensor | None]:
     """The first n pictures of a source (default: the run's data) as the run's model takes them.
 
-    Returns images (N, C, H, W) in [-1, 1] and, where the run's data is used, their labels (N,).
+    Returns images (N, C, H, W) in [-1, 1] and, where a conditional model takes them and the run's
+    own data gives them, their labels (N,).
     """
     folder = RunFolder(Path(run))
-    data = folder.read().data
+    config = folder.read()
+    data = config.data
     if source is not None:
         data = data.model_copy(update={"source": source, "images": None})
     pack = open_pack(data)
@@ -169,7 +173,7 @@ def pictures_for(run: str | Path, source: str | None, n: int) -> tuple[Tensor, T
     images = torch.from_numpy(np.array(pack.images[:n]))
     if images.ndim == 4:
         images = images.permute(0, 3, 1, 2)
-    labels = pack.labels if source is None else None
+    labels = pack.labels if source is None and config.model.conditional else None
     return to_model_range(images), None if labels is None else torch.from_numpy(labels[:n].copy())
 
 
@@ -229,6 +233,7 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
         if processes.is_main:
             record_start(folder, config, state, plan)
         say(_headline(config, state, plan, pack))
+        _say_skipped(config, pack, say)
         with (
             graceful_stop(say) as stop,
             training_progress(
@@ -262,6 +267,15 @@ def _headline(config: RunConfig, state: TrainingState, plan: Plan, pack: Pack) -
         f"{len(pack.images):,} x {size} from {config.data.source}{skipped}: {counts} parameters; "
         f"{plan.device.type}, {plan.precision}, {config.training.images:,} images to show."
     )
+
+
+def _say_skipped(config: RunConfig, pack: Pack, say: Say) -> None:
+    """Name the files that were left out, or the first of them."""
+    for problem in pack.skipped[:_SKIPPED_NAMED]:
+        say(f"  left out {problem.name}: {problem.reason}")
+    if len(pack.skipped) > _SKIPPED_NAMED:
+        more = len(pack.skipped) - _SKIPPED_NAMED
+        say(f"  and {more:,} more: ganvas data inspect {config.data.source}")
 
 
 def _result(folder: RunFolder, state: TrainingState, reason: Reason) -> str:

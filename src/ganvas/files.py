@@ -19,6 +19,8 @@ _DISK_ERRORS = {
     errno.EPERM: "permission is denied",
     errno.ENOTDIR: "a part of that path is a file, not a folder",
     errno.EEXIST: "something that is not a folder is already there",
+    errno.EISDIR: "a folder of that name is already there",
+    errno.ENAMETOOLONG: "that name is too long",
 }
 
 
@@ -32,7 +34,7 @@ def explain_disk_errors(path: Path) -> Iterator[None]:
         if reason is None:
             raise
         raise RunError(
-            f"cannot write {error.filename or path}: {reason}. Free some space or choose another "
+            f"cannot write {path}: {reason}. Free some space or choose another "
             "folder with --out; what was written before is intact."
         ) from error
 

@@ -37,21 +37,23 @@ def _explain(error: ValidationError, cls: type[BaseModel]) -> str:
             lines.append(f"there is no setting {name!r}.{nearest(name, known)}")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            got = "" if isinstance(value, Mapping) else f" (got {reprlib.repr(value)})"
+            is_short = isinstance(value, str | int | float | None)
+            got = f" (got {reprlib.repr(value)})" if is_short else ""
             lines.append(f"{name or cls.__name__}: {message}{got}")
     return "The configuration is wrong: " + "; ".join(dict.fromkeys(lines))
 
 
 def nearest(name: str, known: list[str]) -> str:
     """A half sentence that offers the valid names closest to a misspelt one."""
-    last = name.rsplit(".", 1)[-1]
-    by_last = {item.rsplit(".", 1)[-1]: item for item in known}
-    if last in by_last:  # a right field in the wrong section
-        close = [by_last[last]]
-    else:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        close = close or [by_last[m] for m in difflib.get_close_matches(last, by_last, n=1)]
-    return f" Did you mean {close[0]!r}?" if close else f" Valid: {', '.join(sorted({*known}))}."
+    section, _, last = name.rpartition(".")
+    by_last = {item.rpartition(".")[2]: item for item in known}
+    close = sorted({item for item in known if item.rpartition(".")[2] == last})  # wrong section
+    close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = close or [by_last[match] for match in difflib.get_close_matches(last, by_last, n=1)]
+    if close:
+        return f" Did you mean {' or '.join(map(repr, close))}?"
+    beside = sorted({item for item in known if item.rpartition(".")[0] == section})
+    return f" Valid: {', '.join(beside or sorted({*known}))}."
 
 
 Location = tuple[int | str, ...]

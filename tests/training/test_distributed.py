@@ -56,7 +56,7 @@ def torchrun(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=100,
     )
 
 
@@ -77,9 +77,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     write_config(shared("gan", "training.accumulate=2"), folder / "accumulated.yaml")
     half = train_quietly(shared("vae"), folder / "resume-vae")
     shutil.rmtree(half / "checkpoints" / f"{8 * STEPS:09d}")
-    (half / "log.jsonl").write_text(
-        "".join(line for line in (half / "log.jsonl").open() if '"end"' not in line)
-    )
     done = torchrun("tests.pair", str(folder), cache=cache)
     assert done.returncode == 0, done.stdout + done.stderr
     return Pair(folder, cache, done.stdout)
@@ -131,7 +128,8 @@ def test_batch_norm_over_two_processes(pair: Pair) -> None:
         joined = torch.cat([part[name] for part in two])
         torch.testing.assert_close(joined, one[name], rtol=1e-4, atol=1e-5, msg=name)
     # Of a weight every process sees its own rows' part of the gradient; the loop adds them up.
-    torch.testing.assert_close(two[0]["weight"] + two[1]["weight"], one["weight"])
+    total = two[0]["weight"] + two[1]["weight"]
+    torch.testing.assert_close(total, one["weight"], rtol=1e-4, atol=1e-5)
     for name in ("running_mean", "running_var", "batches"):
         for part in two:
             torch.testing.assert_close(part[name], one[name])

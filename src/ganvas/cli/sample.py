@@ -10,7 +10,8 @@ def sample(
     run: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
     n: Annotated[int, typer.Option("-n", help="How many pictures.", min=1)] = 64,
     seed: Annotated[
-        int, typer.Option(help="Of the first picture; the next have seed + 1, ...")
+        int,
+        typer.Option(help="Of the first picture; the next have seed + 1, ...", min=0, max=2**62),
     ] = 0,
     labels: Annotated[
         str | None, typer.Option(help="Classes, by name or number, used in turn: cat,dog.")

@@ -44,7 +44,7 @@ def interpolate(
 
 
 def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"--seeds {text!r} is not a list of whole numbers like 1,2,3.") from None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and len(part) <= 18 for part in parts):
+        raise ConfigError(f"--seeds {text!r} is not a list of whole numbers like 1,2,3.")
+    return [int(part) for part in parts]

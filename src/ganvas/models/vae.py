@@ -25,9 +25,14 @@ from ganvas.models.phase import Adam, Batch, Losses, Phase
 from ganvas.networks import Kind
 from ganvas.settings import Settings
 
-_VARIANCE_GAIN = 10.0
+_VARIANCE_GAIN = 40.0
 """Learning-rate multiplier of the log variance: a single scalar whose optimum lies several units
 away would need thousands of Adam steps of the networks' size."""
+
+_POSTERIOR_GAIN = 0.1
+"""Factor of the encoder's output: the posterior starts near the prior, and a step of Adam, which
+moves all of the last layer's thousands of weights at once, cannot throw exp(log variance) out of
+range (without it training on a small set ended in infinities at the second step)."""
 
 
 class VaeConfig(Settings):
@@ -44,7 +49,7 @@ class VaeConfig(Settings):
     """Variance of p(x|z) by pixel (values lie in [-1, 1]): a number, or learned with the rest."""
     conditional: bool = False
     """Learn the classes of the data and draw from the one asked for."""
-    optimizer: Adam = Adam(learning_rate=1e-3)
+    optimizer: Adam = Adam(learning_rate=5e-4)
 
 
 class GaussianLikelihood(nn.Module):
@@ -96,7 +101,8 @@ class Vae(LatentModel):
 
     def posterior(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z|x), each (N, latent_size), float32."""
-        mean, log_variance = self.encoder(images, labels).float().chunk(2, 1)
+        output: Tensor = self.encoder(images, labels).float() * _POSTERIOR_GAIN
+        mean, log_variance = output.chunk(2, 1)
         return mean, log_variance
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -85,7 +85,7 @@ RECIPES: dict[str, Recipe] = {
                 width=32,
                 generator=Adam(learning_rate=4e-4, betas=(0.5, 0.999)),
                 discriminator=Adam(learning_rate=2e-4, betas=(0.5, 0.999)),
-                r1_gamma=1.0,
+                r1_gamma=0.1,
             ),
             TrainingConfig(images=150_000, batch=32),
         ),

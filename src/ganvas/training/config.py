@@ -35,11 +35,11 @@ class TrainingConfig(Settings):
     ema_ramp_up: NonNegativeFloat = 0.05
     """Until it reaches that, the half-life is this share of the images shown so far."""
     log_every: PositiveInt | None = None
-    """Images between two lines of log.jsonl (default: 200 lines a run)."""
+    """Images between lines of log.jsonl (default: 200 lines a run, at least one every 5,000)."""
     sample_every: PositiveInt | None = None
     """Images between two sample sheets (default: 20 a run)."""
     checkpoint_every: PositiveInt | None = None
-    """Images between two checkpoints (default: 10 a run)."""
+    """Images between two checkpoints (default: 10 a run, at least one every 50,000)."""
     keep_checkpoints: PositiveInt = 2
     """How many of the newest checkpoints stay on the disk."""
 

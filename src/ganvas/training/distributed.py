@@ -1,6 +1,7 @@
 """Several processes under `torchrun`: who am I, and the sum over all."""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+_GROUPS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,14 @@ def process_group(device_name: str) -> Iterator[Processes]:
     use_cuda = device_name in ("auto", "cuda") and torch.cuda.is_available()
     if use_cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if use_cuda else "gloo")
+    store, rank, world = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
+    # A group finds the addresses of an earlier one of this process in the store, and fails: so each
+    # gets names of its own, for a script that trains twice.
+    store = dist.PrefixStore(f"ganvas-{next(_GROUPS)}", store)  # type: ignore[attr-defined]
+    backend = "nccl" if use_cuda else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
     try:
-        yield Processes(dist.get_rank(), world)
+        yield Processes(rank, world)
     finally:
         dist.destroy_process_group()
 

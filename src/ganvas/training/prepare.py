@@ -46,9 +46,9 @@ def complete(config: RunConfig, pack: Pack) -> RunConfig:
         update={
             "precision": resolve_precision(training.precision, device, model),
             "compile": resolve_compile(training.compile, device, images),
-            "log_every": training.log_every or max(1, images // 200),
+            "log_every": training.log_every or min(max(1, images // 200), 5_000),
             "sample_every": training.sample_every or max(1, images // 20),
-            "checkpoint_every": training.checkpoint_every or max(1, images // 10),
+            "checkpoint_every": training.checkpoint_every or min(max(1, images // 10), 50_000),
         }
     )
     data = config.data

@@ -162,8 +162,8 @@ def check_finite(update: Update, phase: Phase, state: TrainingState) -> None:
     raise RunError(
         f"training stopped at {state.images:,} images (step {state.step}): "
         f"{_first_bad(update, phase, state.model)} is not finite. No weight was changed by it, and "
-        "the last checkpoint is good. Usual causes: a learning rate that is too high (halve "
-        f"model.{'/'.join(phase.trains)}'s), or bfloat16 (--set training.precision=float32)."
+        "the last checkpoint is good. Usual causes: a learning rate that is too high for "
+        f"{' and '.join(phase.trains)} (halve it), or bfloat16 (--set training.precision=float32)."
     )
 
 
