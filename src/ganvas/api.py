@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
+from ganvas.data.sources import absolute
 from ganvas.errors import ConfigError, DataError, RunError
 from ganvas.evaluation.report import write_report
 from ganvas.models import build_model
@@ -23,6 +24,7 @@ from ganvas.training.distributed import Processes, process_group, wait_for_main
 from ganvas.training.interrupt import graceful_stop
 from ganvas.training.loop import Reason
 from ganvas.training.loop import train as run_loop
+from ganvas.training.memory import explain_memory
 from ganvas.training.precision import resolve_device
 from ganvas.training.prepare import (
     complete,
@@ -71,7 +73,9 @@ def configure(
     ):
         if value is not None:
             values[section][field] = value
-    return RunConfig.parse(override(values, settings))
+    chosen = RunConfig.parse(override(values, settings))
+    where = absolute(chosen.data.source)  # so that the run can be resumed from any folder
+    return chosen.model_copy(update={"data": chosen.data.model_copy(update={"source": where})})
 
 
 def train(
@@ -216,7 +220,7 @@ def _run(
 
 def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say, new: bool) -> None:
     pack = _open_data(config, processes)
-    with own_randomness():
+    with own_randomness(), explain_memory(config):
         config = complete(config, pack)
         if not new:
             folder.check_data(pack)

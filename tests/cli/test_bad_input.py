@@ -33,6 +33,13 @@ LISTED = {
     "no such device": (("train", "--set", "training.device=tpu"), "training.device"),
     "no such file": (("train", "--config", "absent.yaml"), "cannot read the configuration"),
     "model and file": (("train", "gan", "--config", "absent.yaml"), "leave out 'gan'"),
+    "too wide for the memory": (("train", "gan", "--set", "model.width=100000000"), "memory"),
+    "no width": (("train", "gan", "--set", "model.width=0"), "model.width"),
+    "learning backwards": (
+        ("train", "gan", "--set", "model.generator.learning_rate=-1"),
+        "model.generator.learning_rate",
+    ),
+    "no variance": (("train", "vae", "--set", "model.decoder_variance=0"), "decoder_variance"),
     "unmakeable size": (("train", "dcgan", "--resolution", "17"), "16"),
     "classes of points": (
         ("train", "gan", "--data", "swiss-roll", "--set", "model.conditional=true"),

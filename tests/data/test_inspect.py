@@ -225,6 +225,7 @@ def test_the_bar_appears_only_when_it_takes_long(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("ganvas.data.progress.time.monotonic", lambda: clock[0])
     monkeypatch.setattr("ganvas.data.progress._bar", bar)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with progress_bar("Packing", 4) as advance:
         advance(1)
         assert shown == []

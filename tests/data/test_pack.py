@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import TypeAdapter
 
-from ganvas.data import DataConfig, Pack, cache_folder, open_pack, packing
+from ganvas.data import DataConfig, Pack, cache_folder, find_pack, open_pack, packing
 from ganvas.data.array_writer import ArrayWriter
 from ganvas.data.config import Resolution
 from ganvas.data.decoding import Geometry, decode
@@ -329,13 +329,29 @@ def _pack_in_process(source: Path, cache: Path) -> str:
     return pack(source, cache, resolution=64).fingerprint
 
 
+def packs(cache: Path) -> list[Path]:
+    """The folders in a cache, without the links under which some are also found."""
+    return [path for path in cache.iterdir() if not path.is_symlink()]
+
+
+def test_a_pack_is_found_by_what_it_decided(tmp_path: Path) -> None:
+    """A run's config.yaml names the resolution and channels: its resume must not pack again."""
+    source = fill_folder(tmp_path / "set", ["0.png", "1.png"])
+    config = DataConfig(source=str(source))
+    made = open_pack(config, cache=tmp_path / "cache")
+    assert made.decided(config) != config
+    found = find_pack(made.decided(config), cache=tmp_path / "cache")
+    assert found is not None
+    assert found.fingerprint == made.fingerprint
+
+
 def test_two_processes_may_pack_at_once(tmp_path: Path) -> None:
     source = fill_folder(tmp_path / "set", [f"{i}.png" for i in range(60)])
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         jobs = [(source, tmp_path / "cache")] * 2
         prints = pool.starmap(_pack_in_process, jobs, chunksize=1)
     assert prints == [_pack_in_process(source, tmp_path / "cache")] * 2
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert len(packs(tmp_path / "cache")) == 1
 
 
 def test_the_second_of_two_writers_keeps_the_pack_of_the_first(
@@ -355,7 +371,7 @@ def test_the_second_of_two_writers_keeps_the_pack_of_the_first(
     mine = pack(source, tmp_path / "cache")
     assert rival[0].folder == mine.folder
     assert np.array_equal(mine.images, rival[0].images)
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert len(packs(tmp_path / "cache")) == 1
 
 
 def _pack_and_die(source: Path, cache: Path) -> None:

@@ -13,7 +13,10 @@ from ganvas.evaluation.report import duration, moment, write_report
 from ganvas.pictures import grid, save_png
 from ganvas.training.run_log import RunLog
 
-CONFIG = "name: gan\ndata:\n  source: avatars\nmodel:\n  name: gan\n  networks: dcgan\ntraining:\n  seed: 41\n"
+CONFIG = (
+    "name: gan\ndata:\n  source: avatars\n"
+    "model:\n  name: gan\n  networks: dcgan\ntraining:\n  seed: 41\n"
+)
 DATA: dict[str, Any] = {
     "source": "avatars",
     "count": 20000,

@@ -10,7 +10,7 @@ from ganvas.errors import ConfigError
 
 def train(
     model: Annotated[
-        str | None, typer.Argument(help="A name that `ganvas models` lists (default: dcgan).")
+        str | None, typer.Argument(help="A name that `ganvas models` lists (default: dcgan-tiny).")
     ] = None,
     data: Annotated[
         str | None,

@@ -65,6 +65,13 @@ class Pack:
         _, height, width, channels = self.images.shape
         return (channels, height, width)
 
+    def decided(self, config: DataConfig) -> DataConfig:
+        """The configuration with what the pack decided: its resolution and channels."""
+        if self.images.ndim == 2:
+            return config
+        _, height, width, channels = self.images.shape
+        return config.model_copy(update={"resolution": (height, width), "channels": channels})
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -129,7 +136,15 @@ def _make(source: Source, config: DataConfig, folder: Path, progress: bool) -> P
     pack = _read(folder)
     if pack is None:
         raise DataError(f"The pack {folder} cannot be read back. Delete that folder and try again.")
+    _also_under(_folder(source, pack.decided(config), folder.parent), folder)
     return pack
+
+
+def _also_under(other: Path, folder: Path) -> None:
+    """Let the pack be found by the settings that it decided on, which a run's config.yaml has."""
+    if not other.exists():
+        with contextlib.suppress(OSError):  # no links here: it is packed again when asked for
+            other.symlink_to(folder.name)
 
 
 def _write(source: Source, config: DataConfig, folder: Path, progress: bool) -> None:

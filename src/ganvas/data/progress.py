@@ -1,6 +1,7 @@
 """A progress bar on standard error that appears only when the work turns out to be long."""
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,9 +16,10 @@ def progress_bar(label: str, total: int, show: bool = True) -> Iterator[Callable
     Args:
         label: What is being done: "Packing".
         total: How many things there are.
-        show: False never shows a bar.
+        show: False never shows a bar; nor does anything but a terminal.
     """
     started = time.monotonic()
+    shown = show and sys.stderr.isatty()  # a file would get escape codes and empty lines
     done = 0
     with contextlib.ExitStack() as stack:
         update: Callable[[int], None] | None = None
@@ -25,7 +27,7 @@ def progress_bar(label: str, total: int, show: bool = True) -> Iterator[Callable
         def advance(count: int) -> None:
             nonlocal done, update
             done += count
-            if update is None and show and time.monotonic() - started > PATIENCE:
+            if update is None and shown and time.monotonic() - started > PATIENCE:
                 update = stack.enter_context(_bar(label, total))
             if update is not None:
                 update(done)

@@ -43,6 +43,14 @@ def open_source(name: str) -> Source:
     return _open_file(name, path)
 
 
+def absolute(name: str) -> str:
+    """The source's name, with a path made absolute; other names stay as they are."""
+    if name.partition(":")[0] in (*BUILTIN, *HUB_NAMES) or name.startswith("hf:"):
+        return name
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() else name
+
+
 def _open_file(name: str, path: Path) -> Source:
     if not path.is_file():
         raise DataError(

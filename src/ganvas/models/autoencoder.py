@@ -12,6 +12,7 @@ is no distribution to draw from. That is what the VAE adds.
 from collections.abc import Sequence
 from typing import Literal
 
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from ganvas.losses.reconstruction import squared_error
@@ -27,9 +28,9 @@ class AutoencoderConfig(Settings):
     name: Literal["autoencoder"] = "autoencoder"
     networks: Kind = "dcgan"
     """Fully connected (the paper's) or convolutional."""
-    latent_size: int = 64
+    latent_size: PositiveInt = 64
     """Numbers in a code."""
-    width: int = 64
+    width: PositiveInt = 64
     """Channels of the widest-resolution layer (dcgan) or a quarter of the first layer (mlp)."""
     conditional: bool = False
     """Tell both networks the class, so that the code need not hold it."""

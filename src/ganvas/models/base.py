@@ -142,7 +142,7 @@ def class_labels(
 def _class_index(classes: tuple[str, ...], label: int | str) -> int:
     if str(label) in classes:
         return classes.index(str(label))
-    if str(label).isdigit() and int(label) < len(classes):
+    if str(label).isdecimal() and int(label) < len(classes):
         return int(label)
     raise ConfigError(
         f"this model has no class {label!r}. It has {len(classes)}: {', '.join(classes[:20])}"

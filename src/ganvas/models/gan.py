@@ -39,9 +39,9 @@ class GanConfig(Settings):
     name: Literal["gan"] = "gan"
     networks: Kind = "dcgan"
     """Fully connected (2014) or convolutional (2015)."""
-    latent_size: int = 100
+    latent_size: PositiveInt = 100
     """Dimensions of z."""
-    width: int = 64
+    width: PositiveInt = 64
     """Channels of the widest-resolution layer (dcgan) or units of each layer (mlp)."""
     objective: Objective = "non-saturating"
     """The generator's loss: log(1 - D(G(z))) or -log D(G(z))."""

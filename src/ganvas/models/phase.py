@@ -6,21 +6,25 @@ A phase is one kind of update: which networks it trains, on which loss, how ofte
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from ganvas.settings import Settings
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Adam(Settings):
     """Settings of the Adam optimiser (Kingma & Ba 2014)."""
 
-    learning_rate: float = 2e-4
+    learning_rate: PositiveFloat = 2e-4
     """Step size (the paper's alpha)."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     """Decay rates of the averages of the gradient and of its square."""
-    eps: float = 1e-8
+    eps: NonNegativeFloat = 1e-8
     """Added to the denominator."""
 
 

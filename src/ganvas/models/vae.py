@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from ganvas.losses.reconstruction import gaussian_nll
@@ -41,11 +42,11 @@ class VaeConfig(Settings):
     name: Literal["vae"] = "vae"
     networks: Kind = "dcgan"
     """Fully connected (the paper's) or convolutional."""
-    latent_size: int = 64
+    latent_size: PositiveInt = 64
     """Dimensions of z."""
-    width: int = 64
+    width: PositiveInt = 64
     """Channels of the widest-resolution layer (dcgan) or a quarter of the first layer (mlp)."""
-    decoder_variance: Literal["learned"] | float = "learned"
+    decoder_variance: Literal["learned"] | PositiveFloat = "learned"
     """Variance of p(x|z) by pixel (values lie in [-1, 1]): a number, or learned with the rest."""
     conditional: bool = False
     """Learn the classes of the data and draw from the one asked for."""

@@ -5,12 +5,17 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ganvas.errors import ConfigError
+
 _GROUPS = itertools.count()
+_PATIENCE = timedelta(hours=2)
+"""How long processes wait for each other: the first one may have a large data set to pack."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,19 @@ def process_group(device_name: str) -> Iterator[Processes]:
         return
     use_cuda = device_name in ("auto", "cuda") and torch.cuda.is_available()
     if use_cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        local, devices = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local >= devices:
+            raise ConfigError(
+                f"torchrun started process {local + 1} on this machine, which has {devices} GPUs: "
+                f"use --nproc-per-node {devices}, or --set training.device=cpu."
+            )
+        torch.cuda.set_device(local)
     store, rank, world = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
     # A group finds the addresses of an earlier one of this process in the store, and fails: so each
     # gets names of its own, for a script that trains twice.
     store = dist.PrefixStore(f"ganvas-{next(_GROUPS)}", store)  # type: ignore[attr-defined]
     backend = "nccl" if use_cuda else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=_PATIENCE)
     try:
         yield Processes(rank, world)
     finally:

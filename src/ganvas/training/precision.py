@@ -21,8 +21,8 @@ def resolve_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda", torch.cuda.current_device())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-    if name in available and not available[name]():
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present.get(name, True):
         raise ConfigError(
             f"training.device is {name}, but this PyTorch ({torch.__version__}) sees no such "
             "device. Use --set training.device=auto, or install a PyTorch built for it."

@@ -51,11 +51,7 @@ def complete(config: RunConfig, pack: Pack) -> RunConfig:
             "checkpoint_every": training.checkpoint_every or min(max(1, images // 10), 50_000),
         }
     )
-    data = config.data
-    if len(pack.shape) == 3:
-        channels, height, width = pack.shape
-        data = data.model_copy(update={"resolution": (height, width), "channels": channels})
-    return config.model_copy(update={"training": training, "data": data})
+    return config.model_copy(update={"training": training, "data": pack.decided(config.data)})
 
 
 def prepare(

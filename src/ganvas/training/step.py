@@ -161,8 +161,8 @@ def check_finite(update: Update, phase: Phase, state: TrainingState) -> None:
         return
     raise RunError(
         f"training stopped at {state.images:,} images (step {state.step}): "
-        f"{_first_bad(update, phase, state.model)} is not finite. No weight was changed by it, and "
-        "the last checkpoint is good. Usual causes: a learning rate that is too high for "
+        f"{_first_bad(update, phase, state.model)} is not finite. "
+        "The last checkpoint is good. Usual causes: a learning rate that is too high for "
         f"{' and '.join(phase.trains)} (halve it), or bfloat16 (--set training.precision=float32)."
     )
 
