@@ -28,7 +28,7 @@ from ganvas.training.memory import explain_memory
 from ganvas.training.precision import resolve_device
 from ganvas.training.prepare import (
     complete,
-    own_randomness,
+    own_arithmetic,
     parameter_counts,
     prepare,
     record_start,
@@ -220,7 +220,7 @@ def _run(
 
 def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say, new: bool) -> None:
     pack = _open_data(config, processes)
-    with own_randomness(), explain_memory(config):
+    with own_arithmetic(), explain_memory(config):
         config = complete(config, pack)
         if not new:
             folder.check_data(pack)

@@ -27,6 +27,13 @@ def test_weights_are_drawn_as_the_paper_says() -> None:
                 assert not module.bias.any()
 
 
+def test_first_layer_is_the_transposed_convolution_of_a_single_pixel() -> None:
+    network = Generator(8, (3, 16, 24), 4)
+    z = torch.randn(2, 8)
+    expected = network.layers(network.project(z[:, :, None, None]))
+    torch.testing.assert_close(network(z), expected)
+
+
 def test_no_batch_norm_at_the_ends_that_touch_images() -> None:
     kinds = [type(m).__name__ for m in Generator(8, (3, 32, 32), 4).layers]
     assert kinds[-2:] == ["ConvTranspose2d", "Tanh"]
