@@ -24,7 +24,7 @@ from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
 from ganvas.models.gan import Gan, GanConfig
 from ganvas.training.distributed import Processes
-from ganvas.training.prepare import complete, own_arithmetic, prepare
+from ganvas.training.prepare import complete, own_randomness, prepare
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.step import train_step
 
@@ -67,7 +67,7 @@ def measure(name: str) -> float:
 def _ganvas(pack: Pack, precision: str) -> float:
     settings = [f"training.precision={precision}", f"training.batch={BATCH}", "model.width=64"]
     config = complete(api.configure("dcgan", resolution=64, settings=settings), pack)
-    with TemporaryDirectory() as empty, own_arithmetic():
+    with TemporaryDirectory() as empty, own_randomness():
         state, plan = prepare(config, pack, RunFolder(Path(empty)), Processes())
         return _timed(lambda: train_step(state, plan), plan.device)
 

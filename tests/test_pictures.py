@@ -21,6 +21,12 @@ def decoded(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
 
+def test_default_columns_do_not_part_what_belongs_together() -> None:
+    for count, height, width in ((128, 40, 64), (20, 32, 32), (36, 64, 64), (2, 16, 90)):
+        sheet = grid(np.zeros((count, height, width, 3), np.uint8), padding=0, scale=1, together=2)
+        assert sheet.width // width % 2 == 0
+
+
 def test_every_byte_survives_the_round_trip_through_floats() -> None:
     every = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     back = to_uint8(every.float() / 127.5 - 1)

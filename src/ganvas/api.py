@@ -1,5 +1,6 @@
 """What the verbs of the command line do, as functions: train, resume, load, reconstruct, report."""
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -13,28 +14,29 @@ from torch import Tensor
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
 from ganvas.data.sources import absolute
-from ganvas.errors import ConfigError, DataError, RunError
+from ganvas.errors import ConfigError, DataError, GanvasError, RunError
 from ganvas.evaluation.report import write_report
 from ganvas.models import build_model
-from ganvas.models.base import Encodes, LatentModel, Samples, alternate, class_labels
+from ganvas.models.base import Encodes, LatentModel, Samples, alternate, required_labels
 from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
 from ganvas.training.checkpoint import TrainingState, list_checkpoints, load_weights
 from ganvas.training.config import RunConfig, override, read_config
 from ganvas.training.distributed import Processes, process_group, wait_for_main
 from ganvas.training.interrupt import graceful_stop
-from ganvas.training.loop import Reason
+from ganvas.training.loop import Reason, Watcher
 from ganvas.training.loop import train as run_loop
 from ganvas.training.memory import explain_memory
 from ganvas.training.precision import resolve_device
 from ganvas.training.prepare import (
     complete,
-    own_arithmetic,
+    own_randomness,
     parameter_counts,
     prepare,
     record_start,
 )
 from ganvas.training.progress import training_progress
 from ganvas.training.run_folder import RunFolder
+from ganvas.training.run_log import RunLog
 from ganvas.training.step import Plan
 
 Say = Callable[[str], None]
@@ -152,7 +154,7 @@ def reconstruct(model: LatentModel, images: Tensor, labels: Tensor | None = None
             "autoencoder, vae."
         )
     images = images.to(model.device)
-    chosen = class_labels(model, labels, len(images))
+    chosen = required_labels(model, None if labels is None else labels.to(model.device))
     latents = model.encode(images, chosen).float()
     return alternate(images, model.decode_all(latents, chosen))
 
@@ -160,8 +162,8 @@ def reconstruct(model: LatentModel, images: Tensor, labels: Tensor | None = None
 def pictures_for(run: str | Path, source: str | None, n: int) -> tuple[Tensor, Tensor | None]:
     """The first n pictures of a source (default: the run's data) as the run's model takes them.
 
-    Returns images (N, C, H, W) in [-1, 1] and, where a conditional model takes them and the run's
-    own data gives them, their labels (N,).
+    Returns images (N, C, H, W) in [-1, 1] and, where a conditional model takes them and the source
+    has the same classes, their labels (N,).
     """
     folder = RunFolder(Path(run))
     config = folder.read()
@@ -177,7 +179,8 @@ def pictures_for(run: str | Path, source: str | None, n: int) -> tuple[Tensor, T
     images = torch.from_numpy(np.array(pack.images[:n]))
     if images.ndim == 4:
         images = images.permute(0, 3, 1, 2)
-    labels = pack.labels if source is None and config.model.conditional else None
+    same_classes = pack.classes == folder.read_data_summary()[1]
+    labels = pack.labels if same_classes and config.model.conditional else None
     return to_model_range(images), None if labels is None else torch.from_numpy(labels[:n].copy())
 
 
@@ -220,7 +223,7 @@ def _run(
 
 def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say, new: bool) -> None:
     pack = _open_data(config, processes)
-    with own_arithmetic(), explain_memory(config):
+    with own_randomness(), explain_memory(config):
         config = complete(config, pack)
         if not new:
             folder.check_data(pack)
@@ -244,10 +247,30 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
                 config.name, state.images, config.training.images, say, processes.is_main
             ) as watch,
         ):
-            reason = run_loop(state, plan, pack, folder, watch, stop)
+            reason = _loop_or_say_stopped(state, plan, pack, folder, watch, stop)
     if processes.is_main:
         write_report(folder.path)
         say(_result(folder, state, reason))
+
+
+def _loop_or_say_stopped(
+    state: TrainingState,
+    plan: Plan,
+    pack: Pack,
+    folder: RunFolder,
+    watch: Watcher,
+    stop: Callable[[], bool],
+) -> Reason:
+    """Run the loop; where it has to stop, the log and the report say so, too."""
+    try:
+        return run_loop(state, plan, pack, folder, watch, stop)
+    except RunError:
+        if plan.processes.is_main:
+            with contextlib.suppress(GanvasError):  # such as a disk that is still full
+                log = RunLog(folder.log)
+                log.write("end", images=state.images, seconds=state.seconds, reason="stopped")
+                write_report(folder.path)
+        raise
 
 
 def _open_data(config: RunConfig, processes: Processes) -> Pack:

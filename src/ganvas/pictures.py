@@ -65,13 +65,19 @@ def to_uint8(images: Tensor | Floats) -> Bytes:
 
 
 def grid(
-    images: Bytes, columns: int | None = None, padding: int = 2, scale: int | None = None
+    images: Bytes,
+    columns: int | None = None,
+    padding: int = 2,
+    scale: int | None = None,
+    together: int = 1,
 ) -> Image.Image:
     """Lay images out on one contact sheet, row by row.
 
     Args:
         images: (N, H, W, C) uint8 with N >= 1 and 1 (grey), 3 (RGB) or 4 (RGBA) channels.
         columns: Images in a row; by default what makes the sheet nearly square.
+        together: So many images in a row belong together, such as a picture and its
+            reconstruction, and the default number of columns does not part them.
         padding: Gap around every image, in pixels of the sheet. It is white, or transparent
             for RGBA.
         scale: Whole factor by which each image is enlarged, every pixel becoming a block; by
@@ -91,7 +97,8 @@ def grid(
     count, height, width, channels = images.shape
     if count == 0 or height == 0 or width == 0:
         raise ValueError(f"a grid needs at least one image with pixels, not {images.shape}")
-    columns = _near_square(count, height, width) if columns is None else columns
+    if columns is None:
+        columns = together * _near_square(count // together, height, width * together)
     if columns < 1 or padding < 0:
         raise ValueError(f"a grid needs columns >= 1 and padding >= 0, not {columns}, {padding}")
     columns = min(columns, count)

@@ -322,7 +322,7 @@ run()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", [100, 10_000, 60_000])
+@pytest.mark.parametrize("limit", [100, 10_000, 60_000, 500_000, 1_200_000])
 def test_files_that_may_not_grow(limit: int, ganvas: Command) -> None:  # noqa: F811
     """A real process under a real limit of the system."""
     train = ("train", "gan", *TINY, "--set", "model.width=64", "--out", "run")

@@ -421,5 +421,5 @@ def test_digits() -> None:
 
 def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(DataError, match=r"pip install 'ganvas\[digits\]'"):
+    with pytest.raises(DataError, match=r"pip install scikit-learn"):
         digits.load_digits()

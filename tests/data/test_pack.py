@@ -345,6 +345,20 @@ def test_a_pack_is_found_by_what_it_decided(tmp_path: Path) -> None:
     assert found.fingerprint == made.fingerprint
 
 
+@pytest.mark.parametrize("damage", ["deleted", "damaged"])
+def test_a_pack_that_is_gone_is_made_again_under_both_names(tmp_path: Path, damage: str) -> None:
+    source = fill_folder(tmp_path / "set", ["0.png", "1.png"])
+    config = DataConfig(source=str(source))
+    made = open_pack(config, cache=tmp_path / "cache")
+    if damage == "deleted":
+        shutil.rmtree(made.folder)
+    else:
+        (made.folder / "index.json").write_text("{")
+    again = open_pack(made.decided(config), cache=tmp_path / "cache")
+    assert again.fingerprint == made.fingerprint
+    assert open_pack(config, cache=tmp_path / "cache").fingerprint == made.fingerprint
+
+
 def test_two_processes_may_pack_at_once(tmp_path: Path) -> None:
     source = fill_folder(tmp_path / "set", [f"{i}.png" for i in range(60)])
     with multiprocessing.get_context("spawn").Pool(2) as pool:

@@ -450,7 +450,7 @@ def test_large_pictures_in_parquet_are_refused(
 def test_missing_pyarrow_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_parquet(tmp_path / "a.parquet", contents(2))
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(DataError, match=r"pip install 'ganvas\[hub\]'"):
+    with pytest.raises(DataError, match=r"pip install pyarrow"):
         open_source(str(tmp_path / "a.parquet"))
 
 
@@ -492,6 +492,40 @@ def test_hub_failures_are_one_clear_line(hub: list[bytes]) -> None:
         with pytest.raises(DataError, match="cannot be loaded: Couldn't find") as caught:
             open_source(name)
         assert "\n" not in str(caught.value)
+
+
+def test_a_hub_row_cannot_name_a_file_outside_of_the_cache(tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="the hub extra is not installed")
+    private = tmp_path / "private.png"
+    private.write_bytes(encode(picture()))
+    for path in (private, Path("/dev/zero"), tmp_path / "absent.png"):
+        content = tables._hub_bytes({"bytes": None, "path": str(path)})
+        assert not isinstance(content, bytes)
+
+
+def test_a_parquet_of_one_huge_value_is_not_inflated_many_times_over(tmp_path: Path) -> None:
+    """A dictionary stores a value once, however many rows hold it."""
+    path = write_parquet(tmp_path / "zeros.parquet", [bytes(12 * 2**20)] * 40)
+    assert path.stat().st_size < 2**20
+    import pyarrow.parquet as parquet
+
+    group = parquet.ParquetFile(path).metadata.row_group(0)
+    assert tables._rows_at_once(group, "image") * 12 * 2**20 <= tables._BYTES_AT_ONCE
+    with pytest.raises(ValueError, match="as bombs do"):
+        tables._rows_at_once(FakeGroup(300 * 2**20, 1000), "image")
+
+
+class FakeGroup:
+    """Of one column that grows from `compressed` to `size` bytes."""
+
+    num_columns = 1
+    path_in_schema = "image.bytes"
+
+    def __init__(self, size: int, compressed: int) -> None:
+        self.total_uncompressed_size, self.total_compressed_size = size, compressed
+
+    def column(self, i: int) -> "FakeGroup":
+        return self
 
 
 def test_short_names_lead_to_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,6 +201,16 @@ def test_the_state_of_the_run(tmp_path: Path, end: str | None, state: str) -> No
     assert state in page(write_run(tmp_path / "run", end=end)).text
 
 
+def test_a_configuration_of_a_stranger_cannot_exhaust_the_memory(run: Path) -> None:
+    """YAML aliases that would print as 9^9 words, and a number too long to print."""
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True):
+        lines.append(f"{name}: &{name} [{', '.join(['*' + before] * 9)}]")
+    bomb = "\n".join([*lines, "name: *i", "training: {seed: 0x" + "f" * 6000 + "}"])
+    (run / "config.yaml").write_text(bomb)
+    assert write_report(run).stat().st_size < 5_000_000
+
+
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -168,6 +169,26 @@ def test_a_longer_training_can_be_asked_for(run: Path) -> None:
     config.write_text(config.read_text().replace("images: 96", "images: 128"))
     api.resume(run, say=lambda line: None)
     assert list_checkpoints(run / "checkpoints")[0].name == "000000128"
+
+
+def test_a_learning_rate_changed_in_the_configuration_holds_after_a_resume(run: Path) -> None:
+    """What the message after a NaN advises must have an effect."""
+    config = run / "config.yaml"
+    text = config.read_text().replace("images: 96", "images: 128")
+    config.write_text(re.sub(r"learning_rate: .*", "learning_rate: 1.0e-05", text))
+    api.resume(run, say=lambda line: None)
+    newest = list_checkpoints(run / "checkpoints")[0]
+    saved = torch.load(newest / "state.pt", weights_only=True)
+    assert {o["param_groups"][0]["lr"] for o in saved["optimizers"]} == {1e-5}
+
+
+def test_what_a_killed_save_left_is_swept_by_the_next(run: Path) -> None:
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("images: 96", "images: 128"))
+    left_over = run / "checkpoints" / ".000000077.partial"
+    left_over.mkdir()
+    api.resume(run, say=lambda line: None)
+    assert not left_over.exists()
 
 
 @pytest.mark.parametrize("keep", [1, 2, 3, 10])

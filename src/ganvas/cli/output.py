@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 
 from ganvas.errors import ConfigError
@@ -19,7 +18,7 @@ def save_images(
     out: Path,
     names: Sequence[str],
     columns: int | None = None,
-    columns_of: int = 1,
+    together: int = 1,
 ) -> str:
     """Save images (N, C, H, W), or points (N, 2), and say where.
 
@@ -28,7 +27,7 @@ def save_images(
         out: A .png for one sheet, anything without a suffix for a folder.
         names: Of the single pictures.
         columns: Of the sheet.
-        columns_of: Columns of the sheet are a multiple of it, to keep pairs side by side.
+        together: So many of them stay side by side on the sheet.
     """
     if out.suffix.lower() not in ("", ".png"):
         raise ConfigError(f"--out {out}: pictures are saved as .png, or into a folder (no suffix).")
@@ -37,9 +36,7 @@ def save_images(
         return f"{len(images)} points in {out.with_suffix('.png')}"
     pixels = to_uint8(images)
     if out.suffix:
-        if columns is None and columns_of > 1:
-            columns = columns_of * max(1, round(np.sqrt(len(pixels)) / columns_of))
-        save_png(grid(pixels, columns=columns), out)
+        save_png(grid(pixels, columns=columns, together=together), out)
         return f"{len(pixels)} pictures on {out}"
     for name, picture in zip(names, pixels, strict=True):
         save_png(Image.fromarray(picture.squeeze(2) if picture.shape[2] == 1 else picture),

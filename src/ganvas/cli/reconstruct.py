@@ -25,4 +25,4 @@ def reconstruct(
     images, labels = api.pictures_for(run, source, n)
     pairs = api.reconstruct(model, images, labels)
     names = [f"{i:04d}-{kind}" for i in range(len(images)) for kind in ("original", "result")]
-    typer.echo(save_images(pairs, out or run / "reconstructions.png", names, columns_of=2))
+    typer.echo(save_images(pairs, out or run / "reconstructions.png", names, together=2))

@@ -142,9 +142,18 @@ def _make(source: Source, config: DataConfig, folder: Path, progress: bool) -> P
 
 def _also_under(other: Path, folder: Path) -> None:
     """Let the pack be found by the settings that it decided on, which a run's config.yaml has."""
-    if not other.exists():
-        with contextlib.suppress(OSError):  # no links here: it is packed again when asked for
+    with contextlib.suppress(OSError):  # no links here: it is packed again when asked for
+        if _read(other) is None:
+            _remove(other)
             other.symlink_to(folder.name)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, or the link that stands for one."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
 
 
 def _write(source: Source, config: DataConfig, folder: Path, progress: bool) -> None:
@@ -171,8 +180,8 @@ def _write_index(folder: Path, source: str, contents: Contents) -> None:
 
 def _publish(temporary: Path, folder: Path) -> None:
     """Rename a complete folder into place; if another process was first, its pack stays."""
-    if folder.exists() and _read(folder) is None:  # damaged from outside
-        shutil.rmtree(folder)
+    if _read(folder) is None:  # damaged from outside
+        _remove(folder)
     try:
         temporary.rename(folder)
     except OSError:

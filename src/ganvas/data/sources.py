@@ -34,7 +34,7 @@ def open_source(name: str) -> Source:
         name = HUB_NAMES[base] + name.removeprefix(base)
     if name.startswith("hf:"):
         return open_hub(name)
-    path = Path(name).expanduser()
+    path = _path(name)
     if path.is_dir():
         shards = parquet_shards(path)
         return open_parquet(name, shards) if shards else open_folder(name, path)
@@ -47,8 +47,18 @@ def absolute(name: str) -> str:
     """The source's name, with a path made absolute; other names stay as they are."""
     if name.partition(":")[0] in (*BUILTIN, *HUB_NAMES) or name.startswith("hf:"):
         return name
-    path = Path(name).expanduser()
+    path = _path(name)
     return str(path.resolve()) if path.exists() else name
+
+
+def _path(name: str) -> Path:
+    """The path that a name stands for."""
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, ~nobody, a null character
+        raise DataError(f"There can be no data source {name[:60]!r}: {error}.") from None
+    return path
 
 
 def _open_file(name: str, path: Path) -> Source:

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from ganvas.errors import DataError
 
+from .archives import MAX_RATIO
 from .decoding import MAX_BYTES, PictureError
 from .folders import read_file
 from .source_types import Encoded, Listing, PictureSource, printable, stamp
 
-_BATCH = 64  # rows held in memory at a time
+_BATCH = 64  # rows held in memory at a time, fewer where they could be large:
+_BYTES_AT_ONCE = 512 * 2**20
 
 
 def _require(module: str, purpose: str) -> ModuleType:
@@ -27,7 +29,7 @@ def _require(module: str, purpose: str) -> ModuleType:
     except ImportError:
         raise DataError(
             f"{purpose} needs the package {module.partition('.')[0]}, which is not installed. "
-            "Install it with: pip install 'ganvas[hub]'"
+            f"Install it with: pip install {module.partition('.')[0]}"
         ) from None
 
 
@@ -97,13 +99,31 @@ def _read_rows(
         stop = start + file.metadata.row_group(group).num_rows
         rows = _within(wanted, start, stop)
         if len(rows):
-            batches = file.iter_batches(_BATCH, row_groups=[group], columns=[columns.image])
+            size = _rows_at_once(file.metadata.row_group(group), columns.image)
+            batches = file.iter_batches(size, row_groups=[group], columns=[columns.image])
             for batch in batches:
                 chosen = _within(rows, start, start + batch.num_rows) - start
                 for row in chosen.tolist():
                     yield start + row, _cell(batch.column(0)[row], columns.nested)
                 start += batch.num_rows
         start = stop
+
+
+def _rows_at_once(group: Any, image: str) -> int:
+    """Rows to read at a time, such that they cannot fill the memory.
+
+    Any row may hold the column's largest value, which a dictionary stores once, and that value may
+    be as large as the whole column is.
+
+    Raises:
+        ValueError: The column grows as only a decompression bomb does.
+    """
+    parts = [group.column(i) for i in range(group.num_columns)]
+    mine = [part for part in parts if part.path_in_schema.split(".")[0] == image]
+    size = int(sum(part.total_uncompressed_size for part in mine))
+    if size > MAX_BYTES and size > MAX_RATIO * sum(part.total_compressed_size for part in mine):
+        raise ValueError(f"its column {image!r} would grow to {size >> 20:,} MiB, as bombs do")
+    return max(1, min(_BATCH, _BYTES_AT_ONCE // max(1, size)))
 
 
 def _cell(value: Any, nested: bool) -> bytes | PictureError:
@@ -191,7 +211,7 @@ def _label_column(
 ) -> tuple[str | None, tuple[str, ...]]:
     for name, feature in features.items():
         if feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list):
-            return name, tuple(str(n) for n in feature["names"])
+            return name, tuple(printable(str(n)) for n in feature["names"])
     for name in ("label", "labels", "class"):
         if name in schema.names and str(schema.field(name).type) in (
             "int8",
@@ -219,7 +239,7 @@ def _classes(
     if columns.classes:
         return np.array(values, np.int64), columns.classes, ()
     unique, codes = np.unique(np.array(values), return_inverse=True)
-    return codes.astype(np.int64), tuple(str(value) for value in unique), ()
+    return codes.astype(np.int64), tuple(printable(str(value)) for value in unique), ()
 
 
 class HubSource(PictureSource):
@@ -247,8 +267,19 @@ def _hub_bytes(value: dict[str, Any] | None) -> bytes | PictureError:
     if value and value["bytes"] is not None:
         return bytes(value["bytes"])
     if value and value["path"]:
-        return read_file(Path(value["path"]))
+        return _cached_file(Path(value["path"]))
     return PictureError("empty", "the row holds no picture")
+
+
+def _cached_file(path: Path) -> bytes | PictureError:
+    """A file of the hub's cache; a row may name none of the user's other files."""
+    datasets = _require("datasets.config", "A hub data set")
+    hub = _require("huggingface_hub.constants", "A hub data set")
+    caches = (Path(datasets.HF_DATASETS_CACHE), Path(hub.HF_HUB_CACHE))
+    real = path.resolve()
+    if not real.is_file() or not any(real.is_relative_to(cache.resolve()) for cache in caches):
+        return PictureError("link", "the row names a file outside of the hub's cache")
+    return read_file(real)
 
 
 def open_hub(name: str) -> HubSource:
@@ -278,7 +309,8 @@ def open_hub(name: str) -> HubSource:
     rows = rows.cast_column(images[0], datasets.Image(decode=False))
     kinds = {n: f for n, f in rows.features.items() if isinstance(f, datasets.ClassLabel)}
     label = next(iter(kinds), None)
-    columns = _Columns(images[0], True, label, tuple(kinds[label].names) if label else ())
+    classes = tuple(map(printable, kinds[label].names)) if label else ()
+    columns = _Columns(images[0], True, label, classes)
     values = list(rows[label]) if label else []
     codes, classes, notes = _classes(values, columns)
     names = tuple(f"{repository}:{split}#{row}" for row in range(len(rows)))

@@ -233,7 +233,9 @@ def _setting(value: Any, *path: str) -> str:
             value = value[name]
     except (KeyError, TypeError, IndexError):
         return ""
-    return f"{value:,}" if type(value) is int else str(value)[:200]
+    if type(value) is int and abs(value) < 10**15:
+        return f"{value:,}"
+    return value[:200] if isinstance(value, str) else ""
 
 
 def _state(history: History) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from ganvas.losses.reconstruction import squared_error
-from ganvas.models.base import LatentModel, alternate, class_labels
+from ganvas.models.base import LatentModel, alternate, class_labels, required_labels
 from ganvas.models.phase import Adam, Batch, Losses, Phase
 from ganvas.networks import Kind, build_discriminator, build_generator, mlp
 from ganvas.settings import Settings
@@ -71,7 +71,7 @@ class Autoencoder(LatentModel):
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """The codes of the images."""
-        codes: Tensor = self.encoder(images, class_labels(self, labels, len(images)))
+        codes: Tensor = self.encoder(images, required_labels(self, labels))
         return codes
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:

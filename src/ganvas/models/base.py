@@ -116,6 +116,16 @@ def normal_latents(n: int, size: int, seed: int, device: torch.device) -> Tensor
     return torch.stack(rows).to(device)
 
 
+def required_labels(model: Model, labels: Tensor | None) -> Tensor | None:
+    """The labels of given images: where the model is conditional there is no default for them."""
+    if model.classes and labels is None:
+        raise ConfigError(
+            "this model was trained with classes and needs those of the pictures: give a source "
+            f"with the classes {', '.join(model.classes[:20])}."
+        )
+    return labels if model.classes else None
+
+
 def class_labels(
     model: Model, labels: Sequence[int | str] | Tensor | None, n: int
 ) -> Tensor | None:

@@ -99,7 +99,11 @@ class Gan(LatentModel):
         return Losses(GENERATOR_LOSSES[self.config.objective](logits).mean())
 
     def r1_loss(self, batch: Batch) -> Losses:
-        """gamma/2 E_x |grad D(x)|^2 (Mescheder et al. 2018, eq. 9), lazily (Karras et al. 2020)."""
+        """gamma/2 E_x |grad D(x)|^2 (Mescheder et al. 2018, eq. 9), lazily (Karras et al. 2020).
+
+        DCGAN's batch norm ties the samples of a batch together, so that the gradient by an image
+        holds a little of what it does to the others' outputs.
+        """
         penalty = r1(self.discriminator, batch.images, batch.labels).mean()
         weight = 0.5 * self.config.r1_gamma * self.config.r1_every
         return Losses(weight * penalty, {"squared_gradient": penalty})

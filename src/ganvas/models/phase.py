@@ -77,6 +77,7 @@ class Phase:
     """Names of the model's networks whose weights this phase changes."""
     loss: Callable[[Batch], Losses]
     optimizer: Adam
+    """Shared, with its averages, by all phases that train the same networks."""
     every: int = 1
     """Run in every so many steps."""
     repeats: int = 1

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ganvas.losses.reconstruction import gaussian_nll
 from ganvas.losses.variational import gaussian_kl, reparameterise
 from ganvas.models.autoencoder import encoder_and_decoder
-from ganvas.models.base import LatentModel, class_labels, normal_latents
+from ganvas.models.base import LatentModel, class_labels, normal_latents, required_labels
 from ganvas.models.phase import Adam, Batch, Losses, Phase
 from ganvas.networks import Kind
 from ganvas.settings import Settings
@@ -108,7 +108,7 @@ class Vae(LatentModel):
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """The mean of q(z|x)."""
-        return self.posterior(images, class_labels(self, labels, len(images)))[0]
+        return self.posterior(images, required_labels(self, labels))[0]
 
     def sample_latents(self, n: int, seed: int) -> Tensor:
         """z ~ p(z) = N(0, I), (n, latent_size)."""

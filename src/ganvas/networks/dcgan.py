@@ -41,8 +41,9 @@ def base_grid(height: int, width: int) -> tuple[int, int, int]:
     if n == 0 or min(h0, w0) > LARGEST_BASE:
         good = f"{_nearest_size(height)}x{_nearest_size(width)}"
         raise ConfigError(
-            f"DCGAN cannot make {height}x{width} images: both sides must be 4 to {LARGEST_BASE} "
-            f"times the same power of two (8, 16, 28, 32, 40, 48, 64, 96, 128, ...). "
+            f"DCGAN cannot make {height}x{width} images: both sides must be at least 4 times "
+            f"the same power of two, and the smaller one at most {LARGEST_BASE} times "
+            "(8, 16, 28, 32, 40, 48, 64, 96, 128, ...). "
             f"The nearest size is --resolution {good}."
         )
     return h0, w0, n

@@ -13,6 +13,7 @@ There is no random state to keep: every random number of a step is drawn from a 
 
 import contextlib
 import hashlib
+import io
 import json
 import pickle
 import shutil
@@ -64,7 +65,8 @@ def save_checkpoint(state: TrainingState, folder: Path, keep: int) -> Path:
     final = folder / checkpoint_name(state.images)
     temporary = folder / f".{final.name}.partial"
     with explain_disk_errors(folder):
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left_over in folder.glob(".*.partial"):  # of a kill
+            shutil.rmtree(left_over, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
             _write_files(state, temporary)
@@ -148,8 +150,10 @@ def _write_files(state: TrainingState, folder: Path) -> None:
     }
     with atomic_write(folder / "weights.safetensors") as stream:
         stream.write(save(tensors))
+    buffer = io.BytesIO()  # torch.save hides what the operating system says of a full disk
+    torch.save(saved, buffer)
     with atomic_write(folder / "state.pt") as stream:
-        torch.save(saved, stream)
+        stream.write(buffer.getbuffer())
     manifest = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": _digest(folder / name)}
         for name in _FILES
@@ -161,7 +165,11 @@ def _restore(state: TrainingState, saved: dict[str, Any]) -> None:
     state.model.load_state_dict(saved["model"])
     state.ema.networks.load_state_dict(saved["ema"])
     for key, values in zip(sorted(state.optimizers), saved["optimizers"], strict=True):
-        state.optimizers[key].load_state_dict(values)
+        optimizer = state.optimizers[key]
+        configured = [dict(group) for group in optimizer.param_groups]
+        optimizer.load_state_dict(values)
+        for group, settings in zip(optimizer.param_groups, configured, strict=True):
+            group.update({name: settings[name] for name in ("lr", "betas", "eps")})
     state.images, state.step = saved["images"], saved["step"]
     state.seconds = saved["seconds"]
 

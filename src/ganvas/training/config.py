@@ -22,7 +22,8 @@ class TrainingConfig(Settings):
     batch: PositiveInt = 64
     """Images in one update, over all processes."""
     accumulate: PositiveInt = 1
-    """Split every batch into so many parts to save memory; the gradient is the whole batch's."""
+    """Split every batch into so many parts to save memory; the gradient is the whole batch's, but
+    for batch norm, whose statistics are then those of a part."""
     seed: NonNegativeInt = 0
     """Fixes the initial weights, the order of the data and every random number."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -146,6 +146,7 @@ def _draw_samples(state: TrainingState, pack: Pack, folder: RunFolder, log: RunL
             labels = labels.to(model.device)
         output = model.preview(inputs, labels, seed=0)
     path = folder.samples / f"{state.images:09d}.png"
-    sheet = grid(to_uint8(output)) if is_images else scatter(output, images)
+    together = len(output) // count  # an autoencoder shows pairs
+    sheet = grid(to_uint8(output), together=together) if is_images else scatter(output, images)
     save_png(sheet, path, {"images": str(state.images)})
     log.write("samples", images=state.images, path=f"{folder.samples.name}/{path.name}")

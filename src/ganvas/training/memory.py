@@ -38,7 +38,7 @@ def explain_memory(config: RunConfig) -> Iterator[None]:
         batch, accumulate = config.training.batch, config.training.accumulate
         raise RunError(
             f"the training does not fit into memory at batch {batch}. Lower one of these: "
-            f"--set training.accumulate={2 * accumulate} (the same batch in smaller parts), "
+            f"--set training.accumulate={2 * accumulate} (the batch in smaller parts), "
             f"--set training.batch={max(1, batch // 2)}, "
             f"--set model.width={max(1, config.model.width // 2)}, or --resolution."
         ) from error

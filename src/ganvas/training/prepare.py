@@ -26,20 +26,15 @@ from ganvas.training.step import Plan, derive_seed, make_optimizers
 
 
 @contextlib.contextmanager
-def own_arithmetic() -> Iterator[None]:
-    """Repeatable algorithms, no denormal numbers, and the caller's random state left as it was.
-
-    Squares of small gradients in Adam's averages are denormal numbers, which CPUs compute with many
-    times slower; taking them for zero makes a step of DCGAN at 64 px 6% faster on two cores.
-    """
+def own_randomness() -> Iterator[None]:
+    """Ask for repeatable algorithms, and leave the caller's random state as it was."""
     was = torch.backends.cudnn.deterministic
     torch.backends.cudnn.deterministic = True
-    torch.set_flush_denormal(True)
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=devices):
             yield
     finally:
-        torch.set_flush_denormal(False)  # the default; torch cannot be asked what it was
         torch.backends.cudnn.deterministic = was
 
 
@@ -47,7 +42,8 @@ def complete(config: RunConfig, pack: Pack) -> RunConfig:
     """The configuration with every open choice made, so that it repeats the run by itself."""
     training = config.training
     device = resolve_device(training.device)
-    model = build_model(config.model, pack.shape, pack.classes)
+    with torch.device("meta"):  # what it is made of is all that is asked of it
+        model = build_model(config.model, pack.shape, pack.classes)
     images = training.images
     training = training.model_copy(
         update={

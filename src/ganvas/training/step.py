@@ -48,8 +48,19 @@ class Update:
 
 
 def make_optimizers(model: Model) -> dict[tuple[str, ...], torch.optim.Optimizer]:
-    """One Adam for each set of networks that some phase trains."""
-    return {p.trains: _adam(trained_parameters(model, p), p.optimizer) for p in model.phases()}
+    """One Adam for each set of networks; phases that train the same ones share it.
+
+    Raises ValueError where such phases ask for different settings.
+    """
+    phases: dict[tuple[str, ...], Phase] = {}
+    for phase in model.phases():
+        first = phases.setdefault(phase.trains, phase)
+        if first.optimizer != phase.optimizer:
+            raise ValueError(f"{first.name} and {phase.name} ask for different optimisers")
+    return {
+        trains: _adam(trained_parameters(model, phase), phase.optimizer)
+        for trains, phase in phases.items()
+    }
 
 
 def train_step(state: TrainingState, plan: Plan) -> dict[str, list[Update]]:
@@ -163,7 +174,8 @@ def check_finite(update: Update, phase: Phase, state: TrainingState) -> None:
         f"training stopped at {state.images:,} images (step {state.step}): "
         f"{_first_bad(update, phase, state.model)} is not finite. "
         "The last checkpoint is good. Usual causes: a learning rate that is too high for "
-        f"{' and '.join(phase.trains)} (halve it), or bfloat16 (--set training.precision=float32)."
+        f"{' and '.join(phase.trains)}, or bfloat16. Halve the one, or set training.precision to "
+        "float32, in the run's config.yaml, then go on with ganvas resume."
     )
 
 

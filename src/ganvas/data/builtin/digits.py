@@ -20,7 +20,7 @@ def load_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     except ImportError as error:
         raise DataError(
             "The data set 'digits' comes with scikit-learn, which is not installed. "
-            "Install it with: pip install 'ganvas[digits]'"
+            "Install it with: pip install scikit-learn"
         ) from error
     bunch = datasets.load_digits()
     levels = np.asarray(bunch.images, np.float64)  # 0..16: dark pixels per 4x4 block
