@@ -1,5 +1,6 @@
 """`ganvas train` and `ganvas resume`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,7 @@ def train(
         images=images,
         settings=set_ or [],
     )
-    api.train(chosen, out=out, say=typer.echo)
+    _exit_if_interrupted(api.train(chosen, out=out, say=typer.echo))
 
 
 def resume(
@@ -54,4 +55,13 @@ def resume(
     """Go on with a training exactly where its last checkpoint left it."""
     from ganvas import api
 
-    api.resume(run, say=typer.echo)
+    _exit_if_interrupted(api.resume(run, say=typer.echo))
+
+
+def _exit_if_interrupted(run: Path) -> None:
+    """Exit with the code of Ctrl-C, so that a shell does not go on with half a training."""
+    from ganvas.training.run_folder import RunFolder
+
+    first = os.environ.get("RANK", "0") == "0"  # the process that writes the log
+    if first and not RunFolder(run).is_finished():
+        raise typer.Exit(130)
