@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.cli.running import TINY, Command, Result, ganvas  # noqa: F401 - a fixture
+from tests.cli.running import TINY, Command, Result
 from tests.tiny import tiny, train_quietly
 
 LISTED = {
@@ -75,7 +75,7 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "part"), LISTED.values(), ids=LISTED.keys())
-def test_explained(ganvas: Command, arguments: tuple[str, ...], part: str) -> None:  # noqa: F811
+def test_explained(ganvas: Command, arguments: tuple[str, ...], part: str) -> None:
     assert_explained(ganvas(*arguments), part)
     assert not [path for path in Path().rglob("*") if path.is_file()]
 
@@ -93,7 +93,7 @@ def test_explained(ganvas: Command, arguments: tuple[str, ...], part: str) -> No
         ("resume",),
     ],
 )
-def test_wrong_usage(ganvas: Command, arguments: tuple[str, ...]) -> None:  # noqa: F811
+def test_wrong_usage(ganvas: Command, arguments: tuple[str, ...]) -> None:
     """What the parser of arguments refuses, it explains in its own form."""
     result = ganvas(*arguments)
     assert result.code == 2
@@ -186,7 +186,7 @@ BAD_DATA: dict[str, tuple[str, Callable[[Path], str]]] = {
 
 @pytest.mark.parametrize(("name", "make"), BAD_DATA.values(), ids=BAD_DATA.keys())
 def test_bad_data_is_explained_and_the_corrected_command_works(
-    ganvas: Command,  # noqa: F811
+    ganvas: Command,
     name: str,
     make: Callable[[Path], str],
 ) -> None:
@@ -200,7 +200,7 @@ def test_bad_data_is_explained_and_the_corrected_command_works(
     assert corrected.code == 0, corrected.err
 
 
-def test_labels_that_do_not_exist(ganvas: Command) -> None:  # noqa: F811
+def test_labels_that_do_not_exist(ganvas: Command) -> None:
     conditional = ("train", "gan", *TINY, "--set", "model.conditional=true", "--out", "with")
     assert ganvas(*conditional, "--data", "avatars:glasses").code == 0
     assert_explained(ganvas("sample", "with", "--labels", "moustache"), "no class 'moustache'")
@@ -210,7 +210,7 @@ def test_labels_that_do_not_exist(ganvas: Command) -> None:  # noqa: F811
     assert ganvas("sample", "with", "--labels", "0,1", "-n", "4").code == 0
 
 
-def test_what_a_model_cannot_do(ganvas: Command) -> None:  # noqa: F811
+def test_what_a_model_cannot_do(ganvas: Command) -> None:
     train_quietly(tiny("gan", "training.images=8"), Path("gan"))
     train_quietly(tiny("autoencoder", "training.images=8"), Path("autoencoder"))
     assert_explained(ganvas("reconstruct", "gan"), "no encoder")
@@ -227,7 +227,7 @@ def test_what_a_model_cannot_do(ganvas: Command) -> None:  # noqa: F811
         assert ganvas("sample", "gan", "--seed", str(seed)).code == 2
 
 
-def test_a_folder_that_is_no_run(ganvas: Command) -> None:  # noqa: F811
+def test_a_folder_that_is_no_run(ganvas: Command) -> None:
     Path("folder").mkdir()
     Path("file").write_text("")
     for verb in ("resume", "sample", "interpolate", "reconstruct"):
@@ -236,12 +236,12 @@ def test_a_folder_that_is_no_run(ganvas: Command) -> None:  # noqa: F811
     assert_explained(ganvas("report", "folder"), "folder")
 
 
-def test_a_run_in_the_way(ganvas: Command) -> None:  # noqa: F811
+def test_a_run_in_the_way(ganvas: Command) -> None:
     run = train_quietly(tiny("gan", "training.images=8"), Path("run"))
     assert_explained(ganvas("train", "gan", *TINY, "--out", run), "holds a run already")
 
 
-def test_places_that_cannot_be_written(ganvas: Command) -> None:  # noqa: F811
+def test_places_that_cannot_be_written(ganvas: Command) -> None:
     Path("file").write_text("mine")
     for out in ("file", "file/run", "a" * 300):
         result = ganvas("train", "gan", *TINY, "--out", out)
@@ -254,7 +254,7 @@ def test_places_that_cannot_be_written(ganvas: Command) -> None:  # noqa: F811
     assert Path("file").read_text() == "mine"
 
 
-def test_a_damaged_configuration(ganvas: Command) -> None:  # noqa: F811
+def test_a_damaged_configuration(ganvas: Command) -> None:
     run = train_quietly(tiny("gan", "training.images=8"), Path("run"))
     whole = (run / "config.yaml").read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"\xff\xff", b"[" * 10_000):
@@ -267,7 +267,7 @@ def test_a_damaged_configuration(ganvas: Command) -> None:  # noqa: F811
                 assert_explained(result, "")
 
 
-def test_a_truncated_checkpoint(ganvas: Command) -> None:  # noqa: F811
+def test_a_truncated_checkpoint(ganvas: Command) -> None:
     run = train_quietly(tiny("gan"), Path("run"))
     state = run / "checkpoints" / "000000096" / "state.pt"
     os.truncate(state, 1000)
@@ -286,7 +286,7 @@ def test_a_truncated_checkpoint(ganvas: Command) -> None:  # noqa: F811
 
 
 def test_a_disk_that_fills_up_while_training(
-    ganvas: Command,  # noqa: F811
+    ganvas: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """At whichever write: an explanation, and `resume` goes on when there is room again."""
@@ -323,7 +323,7 @@ run()
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [100, 10_000, 60_000, 500_000, 1_200_000])
-def test_files_that_may_not_grow(limit: int, ganvas: Command) -> None:  # noqa: F811
+def test_files_that_may_not_grow(limit: int, ganvas: Command) -> None:
     """A real process under a real limit of the system."""
     train = ("train", "gan", *TINY, "--set", "model.width=64", "--out", "run")
     assert ganvas(*train[:-1], "first").code == 0

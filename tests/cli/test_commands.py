@@ -15,7 +15,7 @@ from PIL import Image
 from ganvas._version import __version__
 from ganvas.recipes import RECIPES
 from ganvas.training.run_log import History, read_log
-from tests.cli.running import TINY, Command, ganvas, start  # noqa: F401 - a fixture
+from tests.cli.running import TINY, Command, start
 from tests.tiny import assert_same_bits, final_state, tiny, train_quietly
 
 
@@ -35,7 +35,7 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_train_says_where_everything_is(ganvas: Command) -> None:  # noqa: F811
+def test_train_says_where_everything_is(ganvas: Command) -> None:
     result = ganvas("train", "gan", *TINY, "--out", "run")
     assert result.code == 0, result.err
     assert "Training gan on 40 x 3x16x16 from avatars" in result.out
@@ -50,7 +50,7 @@ def test_train_says_where_everything_is(ganvas: Command) -> None:  # noqa: F811
 
 
 def test_train_from_the_configuration_of_a_run_repeats_it(
-    ganvas: Command,  # noqa: F811
+    ganvas: Command,
     runs: Path,
 ) -> None:
     config = runs / "gan" / "config.yaml"
@@ -58,13 +58,13 @@ def test_train_from_the_configuration_of_a_run_repeats_it(
     assert_same_bits(final_state(Path("again")), final_state(runs / "gan"))
 
 
-def test_the_default_folder(ganvas: Command) -> None:  # noqa: F811
+def test_the_default_folder(ganvas: Command) -> None:
     for expected in ("gan-avatars", "gan-avatars-2"):
         assert ganvas("train", "gan", *TINY).code == 0
         assert Path("runs", expected, "report.html").exists()
 
 
-def test_sample(ganvas: Command, runs: Path) -> None:  # noqa: F811
+def test_sample(ganvas: Command, runs: Path) -> None:
     result = ganvas("sample", runs / "gan", "-n", "9", "--seed", "5", "--out", "sheet.png")
     assert result.code == 0
     assert "9 pictures on sheet.png" in result.out
@@ -79,7 +79,7 @@ def test_sample(ganvas: Command, runs: Path) -> None:  # noqa: F811
         assert np.abs(np.asarray(picture).astype(int) - alone).max() <= 1
 
 
-def test_reconstruct_and_interpolate(ganvas: Command, runs: Path) -> None:  # noqa: F811
+def test_reconstruct_and_interpolate(ganvas: Command, runs: Path) -> None:
     assert ganvas("reconstruct", runs / "vae", "-n", "4", "--out", "pairs").code == 0
     assert len(list(Path("pairs").iterdir())) == 8
     assert ganvas("reconstruct", runs / "classes", "-n", "4", "--out", "classes.png").code == 0
@@ -92,7 +92,7 @@ def test_reconstruct_and_interpolate(ganvas: Command, runs: Path) -> None:  # no
     assert ganvas("interpolate", runs / "vae", *images, "--out", "between.png").code == 0
 
 
-def test_models(ganvas: Command) -> None:  # noqa: F811
+def test_models(ganvas: Command) -> None:
     listed = json.loads(ganvas("models", "--json").out)
     assert [row["name"] for row in listed] == list(RECIPES)
     dcgan = next(row for row in listed if row["name"] == "dcgan")
@@ -100,7 +100,7 @@ def test_models(ganvas: Command) -> None:  # noqa: F811
     assert all(name in ganvas("models").out for name in RECIPES)
 
 
-def test_report(ganvas: Command, runs: Path) -> None:  # noqa: F811
+def test_report(ganvas: Command, runs: Path) -> None:
     run = Path(shutil.copytree(runs / "gan", "run"))
     (run / "report.html").unlink()
     result = ganvas("report", run)
@@ -108,7 +108,7 @@ def test_report(ganvas: Command, runs: Path) -> None:  # noqa: F811
     assert Path(result.out.strip()).exists()
 
 
-def test_version_and_help(ganvas: Command) -> None:  # noqa: F811
+def test_version_and_help(ganvas: Command) -> None:
     assert ganvas("--version").out.strip() == f"ganvas {__version__}"
     for verb in ((), ("train",), ("data", "pack")):
         result = ganvas(*verb, "--help")
@@ -136,7 +136,7 @@ def interrupt(process: "subprocess.Popen[str]", run: Path, *signals: signal.Sign
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_and_says_how_to_go_on(
     number: signal.Signals,
-    ganvas: Command,  # noqa: F811
+    ganvas: Command,
 ) -> None:
     run = Path("run")
     with start(*LONG, "--out", run) as process:
