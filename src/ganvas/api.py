@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ganvas.training.checkpoint import TrainingState, list_checkpoints, load_wei
 from ganvas.training.config import RunConfig, override, read_config
 from ganvas.training.distributed import Processes, process_group, wait_for_main
 from ganvas.training.interrupt import graceful_stop
-from ganvas.training.loop import Reason, Watcher
+from ganvas.training.loop import Reason
 from ganvas.training.loop import train as run_loop
 from ganvas.training.memory import explain_memory
 from ganvas.training.precision import resolve_device
@@ -246,26 +246,21 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
             training_progress(
                 config.name, state.images, config.training.images, say, processes.is_main
             ) as watch,
+            _stops_are_recorded(folder, state, processes.is_main),
         ):
-            reason = _loop_or_say_stopped(state, plan, pack, folder, watch, stop)
+            reason = run_loop(state, plan, pack, folder, watch, stop)
     if processes.is_main:
         write_report(folder.path)
         say(_result(folder, state, reason))
 
 
-def _loop_or_say_stopped(
-    state: TrainingState,
-    plan: Plan,
-    pack: Pack,
-    folder: RunFolder,
-    watch: Watcher,
-    stop: Callable[[], bool],
-) -> Reason:
-    """Run the loop; where it has to stop, the log and the report say so, too."""
+@contextlib.contextmanager
+def _stops_are_recorded(folder: RunFolder, state: TrainingState, is_main: bool) -> Iterator[None]:
+    """Where the training has to stop, say so in the log and the report, too."""
     try:
-        return run_loop(state, plan, pack, folder, watch, stop)
+        yield
     except RunError:
-        if plan.processes.is_main:
+        if is_main:
             with contextlib.suppress(GanvasError):  # such as a disk that is still full
                 log = RunLog(folder.log)
                 log.write("end", images=state.images, seconds=state.seconds, reason="stopped")
