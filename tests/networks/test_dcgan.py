@@ -36,9 +36,9 @@ def test_first_layer_is_the_transposed_convolution_of_a_single_pixel() -> None:
 
 def test_no_batch_norm_at_the_ends_that_touch_images() -> None:
     kinds = [type(m).__name__ for m in Generator(8, (3, 32, 32), 4).layers]
-    assert kinds[-2:] == ["ConvTranspose2d", "Tanh"]
+    assert kinds[-2:] == ["Double", "Tanh"]
     kinds = [type(m).__name__ for m in Discriminator((3, 32, 32), 4).layers]
-    assert kinds[:3] == ["Conv2d", "LeakyReLU", "Conv2d"]
+    assert kinds[:3] == ["Halve", "LeakyReLU", "Halve"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The contract of a model: networks, the game they play, and what can be explored."""
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -103,6 +104,18 @@ class Encodes(Protocol):
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] -> latents (N, latent_size)."""
         ...
+
+
+@contextlib.contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Treat the weights as constants: a phase that does not train them need not differentiate."""
+    trained = [p for p in network.parameters() if p.requires_grad]
+    try:
+        network.requires_grad_(False)
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def normal_latents(n: int, size: int, seed: int, device: torch.device) -> Tensor:

@@ -27,7 +27,7 @@ from ganvas.losses.adversarial import (
     real_is_real,
 )
 from ganvas.losses.penalties import r1
-from ganvas.models.base import LatentModel, class_labels, normal_latents
+from ganvas.models.base import LatentModel, class_labels, frozen, normal_latents
 from ganvas.models.phase import Adam, Batch, Losses, Phase
 from ganvas.networks import Kind, build_discriminator, build_generator
 from ganvas.settings import Settings
@@ -95,7 +95,9 @@ class Gan(LatentModel):
 
     def generator_loss(self, batch: Batch) -> Losses:
         """The objective's loss of the fakes, averaged over the batch."""
-        logits = self.discriminator(self._fakes(batch), batch.labels).float()
+        fakes = self._fakes(batch)
+        with frozen(self.discriminator):
+            logits = self.discriminator(fakes, batch.labels).float()
         return Losses(GENERATOR_LOSSES[self.config.objective](logits).mean())
 
     def r1_loss(self, batch: Batch) -> Losses:

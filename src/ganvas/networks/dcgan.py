@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ganvas.errors import ConfigError
 from ganvas.networks.layers.batch_norm import BatchNorm2d
+from ganvas.networks.layers.convolution import Double, Halve
 from ganvas.networks.layers.labels import check_labels, one_hot
 
 LARGEST_BASE = 8
@@ -70,12 +71,12 @@ class Generator(nn.Module):
         layers: list[nn.Module] = [BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
         for before, after in pairwise(widths):
             layers += [
-                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
+                Double(before, after),
                 BatchNorm2d(after),
                 nn.ReLU(inplace=True),
             ]
         layers += [
-            nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1, bias=False),
+            Double(widths[-1], channels),
             nn.Tanh(),
         ]
         self.layers = nn.Sequential(*layers)
@@ -106,12 +107,12 @@ class Discriminator(nn.Module):
         h0, w0, n = base_grid(height, width_px)
         widths = [width * 2 ** min(i, 3) for i in range(n)]
         layers: list[nn.Module] = [
-            nn.Conv2d(channels, widths[0], 4, stride=2, padding=1, bias=False),
+            Halve(channels, widths[0]),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         for before, after in pairwise(widths):
             layers += [
-                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
+                Halve(before, after),
                 BatchNorm2d(after),
                 nn.LeakyReLU(0.2, inplace=True),
             ]

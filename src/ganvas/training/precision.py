@@ -33,7 +33,7 @@ def resolve_device(name: str) -> torch.device:
 def resolve_precision(name: str, device: torch.device, model: nn.Module) -> Precision:
     """`auto` takes bfloat16 where it pays: for convolutions, on hardware with bfloat16 arithmetic.
 
-    Measured with benchmarks/training.py: 1.6 times float32 on a CPU with AVX512-BF16.
+    Measured with benchmarks/training.py: 1.7 times float32 on a CPU with AVX512-BF16.
     """
     if name != "auto":
         return "bfloat16" if name == "bfloat16" else "float32"
