@@ -1,0 +1,1 @@
+"""Networks that turn pictures into vectors in which distances mean something."""
