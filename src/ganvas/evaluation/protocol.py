@@ -43,8 +43,7 @@ class Protocol(Record):
     """Truncation of the latents; None for none."""
 
     def differences(self, other: "Protocol") -> list[str]:
-        """The names of the fields in which two protocols differ; scores rank only if there are
-        none."""
+        """The names of the fields in which two protocols differ; scores rank only without any."""
         return [n for n in type(self).model_fields if getattr(self, n) != getattr(other, n)]
 
 

@@ -40,8 +40,11 @@ class Features(ABC):
 
     @abstractmethod
     def compute(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Features (B, size) and logits (B, classes) or None, of float32 images (B, C, H, W) in
-        [0, 255], or points (B, 2), on the device; differentiable where the network is."""
+        """Features (B, size), and logits (B, classes) or None, of one batch.
+
+        Takes float32 images (B, C, H, W) in [0, 255], or points (B, 2), on the device;
+        differentiable where the network is.
+        """
 
     @torch.no_grad()
     def extract(
