@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-NAMES = ("startup", "loading", "training")
+NAMES = ("startup", "loading", "training", "metrics")
 
 
 def main() -> None:

@@ -16,9 +16,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 NEVER = 10**12
 
@@ -158,12 +160,17 @@ def _warm_up() -> None:
 
 
 def _serve() -> None:
+    from ganvas import api
+    from ganvas.training.loop import train
+    from tests.training.judges import HashJudge
+
     _warm_up()
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            _child(json.loads(line))
-        print(os.waitpid(child, 0)[1], flush=True)
+    with patch.object(api, "run_loop", partial(train, judge=HashJudge())):
+        for line in sys.stdin:
+            child = os.fork()
+            if not child:
+                _child(json.loads(line))
+            print(os.waitpid(child, 0)[1], flush=True)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def tiny(recipe: str, *settings: str) -> RunConfig:
             "training.log_every=8",
             "training.sample_every=48",
             "training.checkpoint_every=32",
+            "training.score_every=0",
             "training.device=cpu",
             *settings,
         ],

@@ -169,6 +169,7 @@ HOSTILE = "</code></pre><script>alert('x')</script>\"'><img src=x onerror=alert(
 
 
 def test_whatever_the_files_say_is_only_text(run: Path) -> None:
+    write_scores(run, 0.5, np.nan)
     clean = [(tag, sorted(attributes)) for tag, attributes in page(run).tags]
     (run / "config.yaml").write_text(
         json.dumps({"name": HOSTILE, "model": {}, "data": {"source": HOSTILE}, "training": {}})
@@ -178,7 +179,8 @@ def test_whatever_the_files_say_is_only_text(run: Path) -> None:
     (run / "data.json").write_text(json.dumps(data))
     lines = (run / "log.jsonl").read_text()
     quoted = json.dumps(HOSTILE)[1:-1]
-    for word in ("discriminator", "2.13.0", "bfloat16", "ganvas train gan", "2026-01-02T03"):
+    words = ("discriminator", "2.13.0", "bfloat16", "ganvas train gan", "2026-01-02T03", NAME)
+    for word in words:
         lines = lines.replace(word, quoted)
     (run / "log.jsonl").write_text(lines)
     hostile = page(run)
@@ -334,6 +336,71 @@ def test_a_file_name_of_an_old_system_does_no_harm(tmp_path: Path) -> None:
 def test_points_are_counted_as_points(run: Path) -> None:
     (run / "data.json").write_text(json.dumps(DATA | {"shape": [2], "classes": []}))
     assert "Points 20,000" in page(run).text
+
+
+NAME = "kid, random features, 1,000 validation pictures"
+
+
+def write_scores(run: Path, *values: float, kept: int | None = None, name: str = NAME) -> None:
+    log = RunLog(run / "log.jsonl")
+    for n, value in enumerate(values, 1):
+        note = None if np.isfinite(value) else "It was not <finite>."
+        log.write("score", images=n * 600, name=name, value=value, seconds=21.0, note=note)
+    if kept is not None:
+        best = run / "checkpoints" / "best"
+        best.mkdir(parents=True)
+        score = {"name": name, "value": values[kept - 1], "images": kept * 600}
+        (best / "score.json").write_text(json.dumps(score))
+
+
+def test_a_run_that_was_not_scored_says_nothing_of_scores(run: Path) -> None:
+    assert "Score" not in page(run).text
+    assert "Time for scores" not in page(run).text
+
+
+def test_scores_are_drawn_and_the_best_is_named(run: Path) -> None:
+    write_scores(run, 0.5, 0.125, 0.0123, 0.25, 0.0123, kept=3)
+    tags = page(run)
+    assert "Best 0.0123 at 1,800 images, kept in checkpoints/best . Measuring took" in tags.text
+    assert "Measuring took 1 min 45 s, beside 30 s of training." in tags.text
+    assert "Time for scores 1 min 45 s" in tags.text
+    drawn = [str(svg["aria-label"]) for svg in tags.all("svg")]
+    assert f"{NAME} over images shown; at the end: score 0.0123." in drawn
+    assert "could not be measured" not in tags.text
+
+
+def test_a_best_that_is_not_kept_is_not_promised(run: Path) -> None:
+    write_scores(run, 0.5, 0.125, 0.25, kept=3)
+    assert "Best 0.125 at 1,200 images; those weights are not kept." in page(run).text
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"name": 3}', "[" * 99999])
+def test_a_best_that_cannot_be_read_is_not_promised(run: Path, content: str) -> None:
+    write_scores(run, 0.5, kept=1)
+    (run / "checkpoints" / "best" / "score.json").write_text(content)
+    assert "those weights are not kept" in page(run).text
+
+
+def test_scores_that_could_not_be_measured_are_told(run: Path) -> None:
+    write_scores(run, 0.5, np.nan, np.inf)
+    text = page(run).text
+    assert "2 of 3 scores could not be measured. It was not <finite>." in text
+    assert "Best 0.5 at 600 images" in text
+
+
+def test_no_score_could_be_measured(run: Path) -> None:
+    write_scores(run, np.nan)
+    text = page(run).text
+    assert "1 of 1 scores could not be measured." in text
+    assert "Best" not in text
+
+
+def test_scores_of_two_kinds_are_not_mixed(run: Path) -> None:
+    write_scores(run, 0.001, name="another")
+    write_scores(run, 0.5, 0.125)
+    tags = page(run)
+    assert "Best 0.125 at 1,200 images" in tags.text
+    assert len(tags.all("svg")) == 4 + 2
 
 
 def test_a_folder_that_is_no_run_is_an_error(tmp_path: Path, run: Path) -> None:

@@ -15,8 +15,9 @@ from torch import nn
 from ganvas import api
 from ganvas.errors import ConfigError
 from ganvas.recipes import RECIPES
+from ganvas.training.checkpoint import read_best
 from ganvas.training.config import RunConfig, write_config
-from ganvas.training.run_log import read_log
+from ganvas.training.run_log import History, read_log
 from tests.pair import measure_batch_norm
 from tests.tiny import final_state, tiny, train_quietly
 
@@ -75,6 +76,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     for recipe in RECIPES:
         write_config(shared(recipe), folder / f"{recipe}.yaml")
     write_config(shared("gan", "training.accumulate=2"), folder / "accumulated.yaml")
+    write_config(shared("gan", "training.score_every=16"), folder / "scored.yaml")
     half = train_quietly(shared("vae"), folder / "resume-vae")
     shutil.rmtree(half / "checkpoints" / f"{8 * STEPS:09d}")
     done = torchrun("tests.pair", str(folder), cache=cache)
@@ -113,10 +115,18 @@ def test_two_processes_with_micro_batches_match_one_without(pair: Pair, tmp_path
 
 
 @pytest.mark.slow
+def test_only_the_first_process_scores(pair: Pair) -> None:
+    run = pair.folder / "scored"
+    assert [score.images for score in History.read(run / "log.jsonl").scores] == [16, 32]
+    assert read_best(run / "checkpoints") is not None
+    assert_close(run, pair.folder / "gan")
+
+
+@pytest.mark.slow
 def test_only_the_first_process_packs_and_speaks(pair: Pair) -> None:
     packs = [path for path in pair.cache.iterdir() if path.name.startswith("avatars")]
     assert len(packs) == 2  # as train asks for it, and as the complete configuration resumes it
-    assert len(re.findall("^Training ", pair.output, re.MULTILINE)) == len(RECIPES) + 1
+    assert len(re.findall("^Training ", pair.output, re.MULTILINE)) == len(RECIPES) + 2
     assert len(re.findall("^Going on ", pair.output, re.MULTILINE)) == 1
 
 

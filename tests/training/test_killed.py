@@ -34,7 +34,11 @@ MOMENTS = {
     "before old checkpoints are removed": Moment(3, "list_checkpoints", "training/checkpoint.py"),
     "while an old checkpoint is removed": Moment(2, "unlink"),
     "before the second checkpoint's note": Moment(2, "_checkpoint", "training/loop.py"),
-    "within the second checkpoint": Moment(4, "_digest", "training/checkpoint.py"),
+    "before the first score": Moment(1, "_judged", "training/judging.py"),
+    "between a score's note and its weights": Moment(1, "save_best", "training/checkpoint.py"),
+    "while the best weights are written": Moment(3, "_digest", "training/checkpoint.py"),
+    "before the last score": Moment(4, "_judged", "training/judging.py"),
+    "within the second checkpoint": Moment(6, "_digest", "training/checkpoint.py"),
     "before the last step": Moment(12, "train_step", "training/step.py"),
     "before the end is noted": Moment(1, "write_report", "evaluation/report.py"),
 }
@@ -53,7 +57,8 @@ class Runs:
         self.nursery = nursery
         self.folder = folder
         self.config = folder / "config.yaml"
-        write_config(tiny(recipe, "training.checkpoint_every=16"), self.config)
+        intervals = ("training.checkpoint_every=16", "training.score_every=24")
+        write_config(tiny(recipe, *intervals), self.config)
         self.whole = folder / "whole"
         end = self.start(self.whole, Moment(NEVER))
         assert end.code == 0, end.output
@@ -77,6 +82,7 @@ class Runs:
         drawn = {path.name: path.read_bytes() for path in (run / "samples").glob("*.png")}
         assert drawn == sheets
         assert names(run / "checkpoints") == names(self.whole / "checkpoints")
+        assert best(run) == best(self.whole)
         assert (run / "report.html").stat().st_size > 1000
 
 
@@ -88,6 +94,11 @@ def history(run: Path) -> list[Record]:
         for record in read_log(run / "log.jsonl")
         if record["event"] != "resume"
     ]
+
+
+def best(run: Path) -> dict[str, bytes]:
+    """The files of the checkpoint with the best score."""
+    return {path.name: path.read_bytes() for path in (run / "checkpoints" / "best").iterdir()}
 
 
 def names(folder: Path) -> list[str]:

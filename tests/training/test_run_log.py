@@ -22,6 +22,10 @@ def progress(log: RunLog, images: int) -> None:
     )
 
 
+def score(log: RunLog, images: int, value: float, note: str | None = None) -> None:
+    log.write("score", images=images, name="kid", value=value, seconds=1.5, note=note)
+
+
 def measured(path: Path) -> list[tuple[str, int]]:
     return [(record["event"], record["images"]) for record in read_log(path)]
 
@@ -98,6 +102,7 @@ def test_a_resume_rewinds_to_its_checkpoint(log: RunLog) -> None:
     for images in (10, 20, 30):
         progress(log, images)
         log.write("samples", images=images, path=f"{images}.png")
+        score(log, images, 0.5)
     log.write("checkpoint", images=20, path="c20")
     log.write("checkpoint", images=30, path="c30")
     log.write("end", images=30, reason="interrupted")
@@ -105,7 +110,8 @@ def test_a_resume_rewinds_to_its_checkpoint(log: RunLog) -> None:
     progress(log, 30)
     assert measured(log.path) == [
         ("start", 0),
-        *[("progress", 10), ("samples", 10), ("progress", 20), ("samples", 20)],
+        *[("progress", 10), ("samples", 10), ("score", 10)],
+        *[("progress", 20), ("samples", 20), ("score", 20)],
         *[("checkpoint", 20), ("end", 30), ("resume", 20), ("progress", 30)],
     ]
 
@@ -162,6 +168,19 @@ def test_the_history_has_typed_parts(log: RunLog) -> None:
     assert (history.images, history.resumes) == (10, 0)
 
 
+def test_scores_and_the_time_that_they_took(log: RunLog) -> None:
+    begin(log)
+    score(log, 10, 0.5)
+    score(log, 20, float("nan"), "It was not a finite number.")
+    score(log, 30, 0.4)
+    log.write("resume", images=20, time="", note=None)
+    score(log, 30, 0.3)
+    history = History.read(log.path)
+    assert [(s.images, s.value) for s in history.scores] == [(10, 0.5), (20, None), (30, 0.3)]
+    assert [s.note for s in history.scores] == [None, "It was not a finite number.", None]
+    assert history.scoring_seconds == 4.5
+
+
 def test_a_resumed_run_has_not_ended(log: RunLog) -> None:
     begin(log)
     log.write("end", images=10, seconds=1.0, reason="interrupted")
@@ -174,4 +193,8 @@ def test_a_resumed_run_has_not_ended(log: RunLog) -> None:
 def test_a_record_with_wrong_fields_is_named(log: RunLog) -> None:
     begin(log, parameters={"generator": "many"})
     with pytest.raises(RunError, match=r"log\.jsonl holds a start record .*parameters\.generator"):
+        History.read(log.path)
+    log.path.unlink()
+    log.write("score", images=1, name="kid", value="low", seconds=1.0)
+    with pytest.raises(RunError, match=r"log\.jsonl holds a score record .* value: "):
         History.read(log.path)

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ganvas.cli import data, models, reconstruct, report, sample, train, walk
+from ganvas.cli import compare, data, evaluate, models, reconstruct, report, sample, train, walk
 from ganvas.errors import GanvasError
 
 app = typer.Typer(
@@ -20,6 +20,9 @@ app.add_typer(data.app, name="data")
 app.command("sample")(sample.sample)
 app.command("reconstruct")(reconstruct.reconstruct)
 app.command("interpolate")(walk.interpolate)
+app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("story")(compare.story)
 app.command("report")(report.report)
 
 

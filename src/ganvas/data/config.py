@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from PIL import ImageColor
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, field_validator
 
 from ganvas.settings import Settings
 
@@ -73,6 +73,10 @@ class DataConfig(Settings):
     flip: bool = False
     """Show every picture mirrored left to right half of the time. Only for subjects that may be
     mirrored: not for text, and not for faces if the side of the parting matters."""
+
+    held_out: Literal["auto"] | NonNegativeInt = "auto"
+    """How many pictures are never trained on but judged by. `auto`: a tenth, at most 6,000, and
+    none of fewer than 200. Drawn pictures (`avatars`, the 2-D toys) need none: more are drawn."""
 
     @field_validator("background")
     @classmethod

@@ -15,7 +15,7 @@ from .pack import Pack
 class Loader:
     """Gives every rank its share of every batch; it has no state that would need saving.
 
-    Each epoch is a permutation of the pack that depends on (seed, epoch) alone; a batch may
+    Each epoch is a permutation of the rows that depends on (seed, epoch) alone; a batch may
     straddle two epochs. Whether a picture is mirrored depends on (seed, position) alone. So a run
     resumes at any image, and the shares of all ranks, one after the other, are the batch that a
     single process gets.
@@ -27,6 +27,7 @@ class Loader:
         rank: This process, from 0.
         world: Number of processes.
         flip: Mirror left to right half of the time (pictures only).
+        rows: The rows of the pack to show, int64; all by default.
 
     Raises:
         ConfigError: `batch` is not a multiple of `world`.
@@ -41,6 +42,7 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         flip: bool = False,
+        rows: NDArray[np.int64] | None = None,
     ):
         if batch < 1 or batch % world:
             raise ConfigError(
@@ -52,6 +54,7 @@ class Loader:
         self._share = batch // world
         self._offset = rank * self._share
         self._flip = flip and pack.images.ndim == 4
+        self._chosen = np.arange(len(pack)) if rows is None else rows
         self._order = lru_cache(maxsize=2)(self._permutation)
 
     def fetch(self, position: int) -> tuple[Tensor, Tensor | None]:
@@ -77,7 +80,7 @@ class Loader:
         return batch, None if labels is None else torch.from_numpy(labels[rows])
 
     def _rows(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        epochs, within = np.divmod(positions, len(self._pack))
+        epochs, within = np.divmod(positions, len(self._chosen))
         rows = np.empty_like(positions)
         for epoch in np.unique(epochs).tolist():
             mine = epochs == epoch
@@ -85,7 +88,7 @@ class Loader:
         return rows
 
     def _permutation(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self._seed, epoch]).permutation(len(self._pack))
+        return np.random.default_rng([self._seed, epoch]).permutation(self._chosen)
 
 
 def coin(seed: int, positions: NDArray[np.int64]) -> NDArray[np.bool_]:

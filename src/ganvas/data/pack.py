@@ -118,7 +118,7 @@ def cache_folder() -> Path:
 
 
 def _folder(source: Source, config: DataConfig, cache: Path) -> Path:
-    settings = config.model_dump(mode="json", exclude={"source", "flip"})
+    settings = config.model_dump(mode="json", exclude={"source", "flip", "held_out"})
     key = digest([FORMAT_VERSION, source.identity, settings])
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(source.name).name).strip("-")[:40] or "pack"
     return cache / f"{stem}-{key[:32]}"

@@ -191,14 +191,14 @@ def _write_drawn(source: DrawnSource, config: DataConfig, folder: Path, progress
     ):
         for start in range(0, count, step):
             pixels = source.draw(range(start, min(start + step, count)), resolution)
-            images.append(_change_channels(pixels, channels))
+            images.append(change_channels(pixels, channels))
             advance(len(pixels))
     labels = source.labels(range(count))
     names = [f"{source.name}#{index}" for index in range(count)]
     return _finish(folder, images, labels, source.classes, names, [], _settings(geometry))
 
 
-def _change_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+def change_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     """(N, H, W, 3) as colour, as opaque colour with alpha, or as ITU-R 601 luma."""
     if channels == 4:
         return np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=-1)

@@ -77,12 +77,14 @@ class Chart:
     y_ticks: list[Tick]
     note: str
     """What the drawing leaves unsaid: a logarithmic axis, values left out. May be empty."""
+    over: str = "images shown"
+    """What the x axis counts."""
 
     @property
     def description(self) -> str:
         """The chart in words, for those who cannot see it."""
         ends = ", ".join(f"{line.name} {line.last}" for line in self.lines)
-        return f"{self.title} over images shown; at the end: {ends}."
+        return f"{self.title} over {self.over}; at the end: {ends}."
 
 
 def chart(
@@ -242,3 +244,44 @@ def _note(lines: list[Values], down: Axis) -> str:
 
 def _values(count: int) -> str:
     return "1 value is" if count == 1 else f"{count:,} values are"
+
+
+def lines(
+    title: str,
+    over: str,
+    series: Mapping[str, tuple[Sequence[float], Sequence[float | None]]],
+) -> Chart | None:
+    """Lay out lines that have places of their own, as they are: neither smoothed nor doubled.
+
+    Args:
+        title: What is drawn.
+        over: What the x axis counts, in words.
+        series: By name, rising places x >= 0 and a value at each; None, NaN and infinity leave
+            a gap.
+
+    Returns:
+        The chart of the series with a finite value, or None when there is none.
+    """
+    every = {name: (np.asarray(x, np.float64), _gaps(y)) for name, (x, y) in series.items()}
+    drawn = {name: line for name, line in every.items() if not np.isnan(line[1]).all()}
+    if not drawn:
+        return None
+    end = max(float(x[-1]) for x, _ in drawn.values())
+    across = Axis(0, end if end > 1 / _ABSURD else 1, LEFT, RIGHT)
+    down = _vertical([y for _, y in drawn.values()], from_zero=False)
+    return Chart(
+        title=title,
+        lines=[
+            Line(
+                name=name,
+                raw="",
+                smooth=_path(*thin(across.place(x), down.place(y))),
+                last=compact(float(y[~np.isnan(y)][-1])),
+            )
+            for name, (x, y) in drawn.items()
+        ],
+        x_ticks=across.ticks(5),
+        y_ticks=down.ticks(5),
+        note=_note([y for _, y in every.values()], down),
+        over=over,
+    )

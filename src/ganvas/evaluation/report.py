@@ -26,16 +26,20 @@ from ganvas.evaluation import curves
 from ganvas.evaluation.curves import Chart
 from ganvas.files import write_text
 from ganvas.pictures import data_uri
-from ganvas.training.run_log import History, Progress, Samples
+from ganvas.training.checkpoint import read_best
+from ganvas.training.run_log import History, Progress, Samples, ScoreRecord
 
 _SHEETS = 8  # shown over time
 _HEADLINE = (1200, 1_200_000)  # longer side in pixels, bytes
 _THUMBNAIL = (800, 200_000)
 _MOST_TEXT = 200_000  # characters of config.yaml
 _MOST_ROWS = 40  # classes, and files left out, that are listed
+_LONGEST_NAME, _LONGEST_NOTE = 200, 1000  # characters of a score's name, and of what went wrong
 
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-_NOTHING_LOGGED = History(start=None, progress=[], samples=[], resumes=0, end=None, images=0)
+_NOTHING_LOGGED = History(
+    start=None, progress=[], samples=[], scores=[], resumes=0, end=None, images=0
+)
 
 
 class Skipped(BaseModel):
@@ -91,6 +95,16 @@ class Sheet:
     uri: str
 
 
+@dataclass(frozen=True)
+class Best:
+    """The best score of a run."""
+
+    value: str
+    images: int
+    kept: bool
+    """Whether its weights are in `checkpoints/best`."""
+
+
 def write_report(run: Path) -> Path:
     """Write `report.html` into a run folder.
 
@@ -140,6 +154,9 @@ def _page(run: Path) -> str:
         strip=strip,
         losses=_loss_charts(history.progress),
         norms=_norm_chart(history.progress),
+        scores=_score_charts(history.scores),
+        best=_best(run, history.scores),
+        unscored=_unscored(history.scores),
         speed=_speed_chart(history.progress),
         median_speed=_median_speed(history.progress),
         data=_data(run / "data.json", missing),
@@ -336,6 +353,37 @@ def _norm_chart(progress: list[Progress]) -> Chart | None:
     names = dict.fromkeys(name for record in progress for name in record.gradient_norms)
     series = {name: [record.gradient_norms.get(name) for record in progress] for name in names}
     return curves.chart("gradient norms", _images(progress), series)
+
+
+def _score_charts(scores: list[ScoreRecord]) -> list[Chart]:
+    """One chart for each kind of score; more than one where the configuration was changed."""
+    charts = []
+    for name in dict.fromkeys(score.name for score in scores):
+        of_name = [score for score in scores if score.name == name]
+        places = [float(score.images) for score in of_name]
+        series = {"score": (places, [score.value for score in of_name])}
+        charts.append(curves.lines(_printable(name[:_LONGEST_NAME]), "images shown", series))
+    return [chart for chart in charts if chart is not None]
+
+
+def _best(run: Path, scores: list[ScoreRecord]) -> Best | None:
+    """The best of the newest kind of score; of equal ones the first, as while training."""
+    newest = [score for score in scores if score.name == scores[-1].name]
+    measured = [(score.value, score.images) for score in newest if score.value is not None]
+    if not measured:
+        return None
+    value, images = min(measured)
+    kept = read_best(run / "checkpoints")
+    return Best(curves.compact(value), images, kept is not None and kept.images == images)
+
+
+def _unscored(scores: list[ScoreRecord]) -> str:
+    """How many scores are missing, and why the last of them; empty where none is."""
+    missing = [score for score in scores if score.value is None]
+    if not missing:
+        return ""
+    reason = _printable((missing[-1].note or "The log does not say why.")[:_LONGEST_NOTE])
+    return f"{len(missing):,} of {len(scores):,} scores could not be measured. {reason}"
 
 
 def _speed_chart(progress: list[Progress]) -> Chart | None:

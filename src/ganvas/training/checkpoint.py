@@ -6,7 +6,13 @@ A checkpoint is a folder named by the images shown:
                           state.pt              the networks to train, optimisers, position
                           manifest.json         size and SHA-256 of both
 
-It is written beside and renamed, so it is whole or not there; the manifest finds later damage.
+Beside them lies the one with the best score so far, to use but not to go on from:
+
+    checkpoints/best/weights.safetensors
+                     score.json                 what was measured, its value, at how many images
+                     manifest.json
+
+Each is written beside and renamed, so it is whole or not there; the manifest finds later damage.
 There is no random state to keep: every random number of a step is drawn from a generator seeded by
 (seed, step), and the order of the data by (seed, epoch).
 """
@@ -17,12 +23,13 @@ import io
 import json
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -31,8 +38,14 @@ from ganvas.files import atomic_write, explain_disk_errors, sync_folder, write_t
 from ganvas.models.base import Model
 from ganvas.training.ema import Ema
 
+BEST = "best"
+"""The name of the checkpoint with the best score."""
+
+LAST = "last"
+"""What stands for the newest whole checkpoint."""
+
 _FORMAT = 1
-_FILES = ("weights.safetensors", "state.pt")
+_WEIGHTS, _STATE, _SCORE = "weights.safetensors", "state.pt", "score.json"
 
 
 @dataclass
@@ -52,6 +65,18 @@ class TrainingState:
     """What was odd about loading this state, for the user."""
 
 
+class KeptScore(BaseModel):
+    """Why the best checkpoint is the best: `score.json`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    """What was measured; lower is better."""
+    value: FiniteFloat
+    images: int = Field(ge=0, le=10**15)
+    """Images shown when it was measured."""
+
+
 def checkpoint_name(images: int) -> str:
     """The name of the folder of the checkpoint at so many images."""
     return f"{images:09d}"
@@ -63,20 +88,7 @@ def save_checkpoint(state: TrainingState, folder: Path, keep: int) -> Path:
     Newer ones than this are removed, too: they are damaged, or the run would not be back here.
     """
     final = folder / checkpoint_name(state.images)
-    temporary = folder / f".{final.name}.partial"
-    with explain_disk_errors(folder):
-        for left_over in folder.glob(".*.partial"):  # of a kill
-            shutil.rmtree(left_over, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        try:
-            _write_files(state, temporary)
-            if final.exists():
-                shutil.rmtree(final)
-            temporary.rename(final)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        sync_folder(folder)
+    _write_folder(final, {_WEIGHTS: lambda: _weights(state), _STATE: lambda: _everything(state)})
     saved = list_checkpoints(folder)
     place = saved.index(final)
     for other in saved[:place] + saved[place + keep :]:
@@ -84,8 +96,22 @@ def save_checkpoint(state: TrainingState, folder: Path, keep: int) -> Path:
     return final
 
 
+def save_best(state: TrainingState, folder: Path, score: KeptScore) -> None:
+    """Write the averaged weights as the best ones, in place of those that were."""
+    text = score.model_dump_json().encode()
+    _write_folder(folder / BEST, {_WEIGHTS: lambda: _weights(state), _SCORE: lambda: text})
+
+
+def read_best(folder: Path) -> KeptScore | None:
+    """The score of the best checkpoint below `folder`; None where none is kept."""
+    try:
+        return KeptScore.model_validate_json((folder / BEST / _SCORE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints below `folder`, newest first."""
+    """The checkpoints to go on from below `folder`, newest first; the best one is none of them."""
     found = [path for path in folder.glob("[0-9]*") if path.is_dir() and path.name.isdigit()]
     return sorted(found, key=lambda path: int(path.name), reverse=True)
 
@@ -100,25 +126,64 @@ def load_training_state(state: TrainingState, folder: Path) -> bool:
     if path is None:
         return False
     with _explain_misfit(path):
-        _restore(state, torch.load(path / "state.pt", map_location="cpu", weights_only=True))
+        _restore(state, torch.load(path / _STATE, map_location="cpu", weights_only=True))
     return True
 
 
-def load_weights(model: Model, folder: Path) -> list[str]:
-    """Load the averaged weights of the newest whole checkpoint; return notes for the user.
+def load_weights(model: Model, folder: Path, which: str = LAST) -> list[str]:
+    """Load the averaged weights of a checkpoint (see `find_checkpoint`); return notes for the user.
 
-    Raises RunError where there is no checkpoint at all.
+    Raises RunError where there is no such checkpoint.
     """
     notes: list[str] = []
-    path = newest_whole_checkpoint(folder, notes)
-    if path is None:
-        raise RunError(
-            f"{folder.parent} has no checkpoint yet: its training ended before the first one. "
-            f"Go on with: ganvas resume {folder.parent}"
-        )
+    path = find_checkpoint(folder, which, notes)
     with _explain_misfit(path):
-        model.load_state_dict(load_file(path / "weights.safetensors"))
+        model.load_state_dict(load_file(path / _WEIGHTS))
     return notes
+
+
+def find_checkpoint(folder: Path, which: str, notes: list[str]) -> Path:
+    """The checkpoint of a name below `folder`, undamaged.
+
+    Args:
+        folder: A run's `checkpoints`.
+        which: "last" (the newest whole one), "best", or the images shown, such as "000050000".
+        notes: Gets what is odd about it, for the user.
+
+    Raises:
+        RunError: There is no such checkpoint, or it is damaged; the message lists those there are.
+    """
+    if which == LAST:
+        newest = newest_whole_checkpoint(folder, notes)
+        if newest is None:
+            raise RunError(
+                f"{folder.parent} has no checkpoint yet: its training ended before the first one. "
+                f"Go on with: ganvas resume {folder.parent}"
+            )
+        return newest
+    paths = [*list_checkpoints(folder), folder / BEST]
+    saved = {path.name: path for path in paths if path.is_dir()}
+    there = f"There are: {', '.join([LAST, *saved] if saved else ['none yet'])}."
+    path = saved.get(which) or saved.get(which.zfill(len(checkpoint_name(0))))
+    if path is None:
+        why = " (kept by trainings with training.score_every above 0)" if which == BEST else ""
+        raise RunError(f"{folder.parent} has no checkpoint {which!r}{why}. {there}")
+    if reason := _damage(path):
+        raise RunError(f"the checkpoint {path} is damaged ({reason}). Choose another. {there}")
+    return path
+
+
+def checkpoint_images(path: Path) -> int:
+    """Images that had been shown at a checkpoint that `find_checkpoint` gave.
+
+    Raises RunError where the best one does not say.
+    """
+    if path.name != BEST:
+        return int(path.name)
+    score = read_best(path.parent)
+    if score is None:
+        raise RunError(f"{path / _SCORE} cannot be read. Choose another checkpoint, such as last.")
+    return score.images
 
 
 @contextlib.contextmanager
@@ -135,9 +200,52 @@ def _explain_misfit(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_files(state: TrainingState, folder: Path) -> None:
+def _write_folder(final: Path, contents: Mapping[str, Callable[[], bytes | memoryview]]) -> None:
+    """Write files and their manifest into a new folder beside its place, then rename it to there.
+
+    Args:
+        final: The folder; one that is there already is replaced.
+        contents: Functions that give the files' bytes, by name.
+    """
+    folder = final.parent
+    temporary, replaced = folder / f".{final.name}.partial", folder / f".{final.name}-old.partial"
+    with explain_disk_errors(folder):
+        for left_over in folder.glob(".*.partial"):  # of a kill
+            shutil.rmtree(left_over, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            _write_files(contents, temporary)
+            if final.exists():
+                final.rename(replaced)
+            temporary.rename(final)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(folder)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _write_files(contents: Mapping[str, Callable[[], bytes | memoryview]], folder: Path) -> None:
+    for name, content in contents.items():
+        data = content()
+        with atomic_write(folder / name) as stream:
+            stream.write(data)
+    manifest = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": _digest(folder / name)}
+        for name in contents
+    }
+    write_text(folder / "manifest.json", json.dumps({"format": _FORMAT, "files": manifest}))
+
+
+def _weights(state: TrainingState) -> bytes:
+    """The networks to use, as safetensors."""
     with state.ema.applied(state.model) as averaged:
         tensors = {name: t.detach().cpu().contiguous() for name, t in averaged.state_dict().items()}
+    return save(tensors)
+
+
+def _everything(state: TrainingState) -> memoryview:
+    """What it takes to go on training."""
     optimizers = [state.optimizers[key].state_dict() for key in sorted(state.optimizers)]
     saved = {
         "format": _FORMAT,
@@ -148,17 +256,9 @@ def _write_files(state: TrainingState, folder: Path) -> None:
         "step": state.step,
         "seconds": state.seconds,
     }
-    with atomic_write(folder / "weights.safetensors") as stream:
-        stream.write(save(tensors))
     buffer = io.BytesIO()  # torch.save hides what the operating system says of a full disk
     torch.save(saved, buffer)
-    with atomic_write(folder / "state.pt") as stream:
-        stream.write(buffer.getbuffer())
-    manifest = {
-        name: {"bytes": (folder / name).stat().st_size, "sha256": _digest(folder / name)}
-        for name in _FILES
-    }
-    write_text(folder / "manifest.json", json.dumps({"format": _FORMAT, "files": manifest}))
+    return buffer.getbuffer()
 
 
 def _restore(state: TrainingState, saved: dict[str, Any]) -> None:
@@ -199,7 +299,7 @@ def _damage(path: Path) -> str | None:
     """What is wrong with a checkpoint's files, or None."""
     try:
         manifest = json.loads((path / "manifest.json").read_text())
-        for name in _FILES:
+        for name in (_WEIGHTS, _SCORE if path.name == BEST else _STATE):
             file, expected = path / name, manifest["files"][name]
             if file.stat().st_size != expected["bytes"]:
                 return f"{name} has {file.stat().st_size:,} of {expected['bytes']:,} bytes"

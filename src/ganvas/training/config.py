@@ -43,6 +43,9 @@ class TrainingConfig(Settings):
     """Images between two checkpoints (default: 10 a run, at least one every 50,000)."""
     keep_checkpoints: PositiveInt = 2
     """How many of the newest checkpoints stay on the disk."""
+    score_every: NonNegativeInt | None = None
+    """Images between two scores, by which the best weights are kept beside the newest (default: 10
+    a run; 0: none)."""
 
 
 class RunConfig(Settings):

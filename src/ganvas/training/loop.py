@@ -13,7 +13,9 @@ from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack
 from ganvas.pictures import grid, save_png, scatter, to_uint8
 from ganvas.training.checkpoint import TrainingState, checkpoint_name, save_checkpoint
+from ganvas.training.config import TrainingConfig
 from ganvas.training.distributed import any_process
+from ganvas.training.judging import Judge, score
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.run_log import RunLog
 from ganvas.training.step import Plan, Update, check_finite, train_step
@@ -33,12 +35,14 @@ def train(
     folder: RunFolder,
     watch: Watcher,
     stop: Callable[[], bool],
+    judge: Judge | None = None,
 ) -> Reason:
     """Run steps until the configured number of images is shown or `stop()` says so.
 
-    Between steps it logs, draws sample sheets and writes checkpoints, when due; the last checkpoint
-    and sheet are written whatever the intervals. Raises RunError where a loss or gradient is not
-    finite (the checkpoints written before are good) or a file cannot be written.
+    Between steps it logs, draws sample sheets, asks the judge (if there is one) for a score and
+    writes checkpoints, when due; the last checkpoint, sheet and score are made whatever the
+    intervals. Raises RunError where a loss or gradient is not finite (the checkpoints written
+    before are good) or a file cannot be written.
     """
     log = RunLog(folder.log)
     meter = _Meter(state)
@@ -52,13 +56,16 @@ def train(
         if any_process(stop(), plan.processes, plan.device):
             reason, last = "interrupted", True
         saving = last or _due(before, state.images, plan.config.checkpoint_every)
-        if saving or _due(before, state.images, plan.config.log_every):
+        scoring = _is_scored(before, state.images, plan.config)
+        if saving or scoring or _due(before, state.images, plan.config.log_every):
             meter.flush(state, plan, log, watch)  # before saving: no checkpoint holds a NaN
         if plan.processes.is_main:
             if reason == "finished" and (
                 last or _due(before, state.images, plan.config.sample_every)
             ):
                 _draw_samples(state, pack, folder, log)
+            if scoring and judge is not None:  # before saving: what is resumed has its best
+                meter.leave_out(score(state, judge, folder.checkpoints, log))
             if saving:
                 _checkpoint(state, plan, folder.checkpoints, log)
         if reason == "interrupted":
@@ -79,6 +86,10 @@ class _Meter:
     def add(self, updates: dict[str, list[Update]]) -> None:
         for phase, list_ in updates.items():
             self._updates[phase] += list_
+
+    def leave_out(self, seconds: float) -> None:
+        """Count so much of the time since the last log line as no training."""
+        self._mark += seconds
 
     def flush(self, state: TrainingState, plan: Plan, log: RunLog, watch: Watcher) -> None:
         """Check that all is finite, average over the interval, write a line of the log."""
@@ -121,6 +132,16 @@ class _Meter:
 def _due(before: int, now: int, every: int | None) -> bool:
     """Whether a multiple of `every` lies in (before, now]."""
     return every is not None and before // every < now // every
+
+
+def _is_scored(before: int, now: int, config: TrainingConfig) -> bool:
+    """Whether a score is due at an interval or the end.
+
+    Also where the run is interrupted right there: when it is resumed it does not come there again.
+    """
+    if config.score_every == 0:
+        return False
+    return now >= config.images or _due(before, now, config.score_every)
 
 
 def _checkpoint(state: TrainingState, plan: Plan, folder: Path, log: RunLog) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import torch
 
 from ganvas._version import __version__
+from ganvas.data.held_out import count_held_out, training_rows
 from ganvas.data.loader import Loader
 from ganvas.data.pack import Pack
 from ganvas.errors import ConfigError
@@ -52,9 +53,14 @@ def complete(config: RunConfig, pack: Pack) -> RunConfig:
             "log_every": training.log_every or min(max(1, images // 200), 5_000),
             "sample_every": training.sample_every or max(1, images // 20),
             "checkpoint_every": training.checkpoint_every or min(max(1, images // 10), 50_000),
+            "score_every": (
+                max(1, images // 10) if training.score_every is None else training.score_every
+            ),
         }
     )
-    return config.model_copy(update={"training": training, "data": pack.decided(config.data)})
+    data = pack.decided(config.data)
+    data = data.model_copy(update={"held_out": count_held_out(pack, data)})
+    return config.model_copy(update={"training": training, "data": data})
 
 
 def prepare(
@@ -87,6 +93,7 @@ def prepare(
         rank=processes.rank,
         world=processes.world,
         flip=config.data.flip,
+        rows=training_rows(pack, config.data),
     )
     precision = resolve_precision(training.precision, device, model)
     return state, Plan(model.phases(), loader, training, precision, device, processes)
@@ -110,7 +117,7 @@ def record_start(folder: RunFolder, config: RunConfig, state: TrainingState, pla
             "torch": torch.__version__,
             "python": sys.version.split()[0],
         },
-        device=_device_name(plan.device),
+        device=device_name(plan.device),
         precision=plan.precision,
         parameters=parameter_counts(state.model),
     )
@@ -124,7 +131,8 @@ def parameter_counts(model: Model) -> dict[str, int]:
     }
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """The device in words: which GPU, or how many threads of a CPU."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)

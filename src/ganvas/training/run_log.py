@@ -9,6 +9,7 @@ The events and their fields, beside `event` and `images` (images shown so far):
     start       time, command, versions, device, precision, parameters
     progress    step, seconds, images_per_second, losses, gradient_norms
     samples     path
+    score       name, value, seconds, note
     checkpoint  path
     resume      time, note
     end         seconds, reason: "finished", "interrupted" or "stopped"
@@ -29,7 +30,7 @@ from ganvas.files import explain_disk_errors
 
 Record: TypeAlias = dict[str, Any]
 
-_REPEATED = {"progress", "samples", "checkpoint"}  # what a resumed run writes once more
+_REPEATED = {"progress", "samples", "score", "checkpoint"}  # what a resumed run writes once more
 
 
 class RunLog:
@@ -67,8 +68,8 @@ def read_log(path: Path) -> list[Record]:
     """Read a log as the history of one uninterrupted run.
 
     A line that a kill or a full disk left incomplete is skipped. A `resume` record at k images
-    drops the earlier `progress`, `samples` and `checkpoint` records beyond k (at 0: all of them),
-    which the run then went through again.
+    drops the earlier `progress`, `samples`, `score` and `checkpoint` records beyond k (at 0: all of
+    them), which the run then went through again.
 
     Args:
         path: The log.
@@ -130,6 +131,21 @@ class Samples(_Fields):
     """Relative to the run folder."""
 
 
+class ScoreRecord(_Fields):
+    """How good the averaged weights were; lower is better."""
+
+    model_config = ConfigDict(title="Score")
+
+    name: str
+    """What was measured; only scores of one name can be compared."""
+    value: FiniteFloat | None
+    """None where it was not finite or could not be measured."""
+    seconds: FiniteFloat | None
+    """Time that measuring took, which is not part of the training time."""
+    note: str | None = None
+    """Why it could not be measured."""
+
+
 class End(_Fields):
     """How a run, or the part of it before a resume, ended."""
 
@@ -144,11 +160,17 @@ class History:
     start: Start | None
     progress: list[Progress]
     samples: list[Samples]
+    scores: list[ScoreRecord]
     resumes: int
     end: End | None
     """None while the run goes on, and after a kill."""
     images: int
     """Images shown by the last record."""
+
+    @property
+    def scoring_seconds(self) -> float:
+        """Time spent on scores; what was repeated after a kill is counted once."""
+        return sum(score.seconds or 0.0 for score in self.scores)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -159,14 +181,16 @@ class History:
             RunError: A record has not the fields it should have.
         """
         records = read_log(path)
-        of = {event: [r for r in records if r["event"] == event] for event in ("start", "samples")}
+        kinds = ("start", "progress", "samples", "score")
+        of = {event: [r for r in records if r["event"] == event] for event in kinds}
         parts = [r for r in records if r["event"] in {"start", "resume", "end"}]
         ended = parts[-1:] if parts and parts[-1]["event"] == "end" else []
         try:
             return cls(
                 start=Start.model_validate(of["start"][0]) if of["start"] else None,
-                progress=[Progress.model_validate(r) for r in records if r["event"] == "progress"],
+                progress=[Progress.model_validate(r) for r in of["progress"]],
                 samples=[Samples.model_validate(r) for r in of["samples"]],
+                scores=[ScoreRecord.model_validate(r) for r in of["score"]],
                 resumes=sum(r["event"] == "resume" for r in records),
                 end=End.model_validate(ended[0]) if ended else None,
                 images=records[-1]["images"] if records else 0,

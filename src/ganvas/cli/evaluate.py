@@ -1,0 +1,69 @@
+"""`ganvas evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ganvas.errors import ConfigError
+
+Features = Annotated[
+    str,
+    typer.Option(
+        help="random, classifier (from the data's own labels), inception, dinov2; auto: "
+        "classifier where labels are known, else random."
+    ),
+]
+N = Annotated[int, typer.Option("-n", help="Pictures on each side, at most.", min=1)]
+Seed = Annotated[int, typer.Option(help="Of the first picture drawn.", min=0, max=2**62)]
+Checkpoint = Annotated[str, typer.Option(help="last, best, or the number of one.")]
+Weights = Annotated[
+    Path | None, typer.Option(help="Local weights: a file (inception) or a folder (dinov2).")
+]
+
+
+def evaluate(
+    subject: Annotated[
+        str, typer.Argument(help="A run folder, or any source of pictures.", metavar="SUBJECT")
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option(help="Real pictures (default: what the run held out of its own data)."),
+    ] = None,
+    features: Features = "auto",
+    n: N = 5_000,
+    seed: Seed = 0,
+    checkpoint: Checkpoint = "last",
+    weights: Weights = None,
+    resolution: Annotated[
+        str | None, typer.Option(help="Size of both sides, for pictures against pictures: 64.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print evaluation.json instead.")] = False,
+) -> None:
+    """Measure a run against real pictures that it never saw, or pictures against pictures."""
+    from ganvas import measuring
+    from ganvas.evaluation.table import evaluation_table
+
+    options = measuring.Options(features, n, seed, checkpoint, weights)
+    is_run = (Path(subject) / "config.yaml").is_file()
+    if is_run and resolution is not None:
+        raise ConfigError("a run is measured at its own resolution: leave out --resolution.")
+    if not is_run and against is None:
+        missing = "" if Path(subject).exists() else " (there is no such folder)"
+        raise ConfigError(
+            f"{subject} is not a run folder{missing}. To measure pictures, say against which real "
+            f"ones: ganvas evaluate {subject} --against REAL_PICTURES"
+        )
+
+    def say(line: str) -> None:
+        typer.echo(line, err=json)
+
+    if is_run:
+        found = measuring.evaluate_run(subject, options, against=against, say=say)
+    else:
+        found = measuring.evaluate_pictures(
+            subject, against or "", options, resolution=resolution, say=say
+        )
+    typer.echo(found.model_dump_json(indent=1) if json else evaluation_table(found))
+    if is_run and not json:
+        typer.echo(f"Page with pictures: {Path(subject) / 'evaluation.html'}")

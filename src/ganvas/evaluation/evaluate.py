@@ -1,0 +1,443 @@
+"""Measure what a model draws against real pictures: one pass of features, then every score.
+
+Real pictures that the model was not trained on ("test") are the reference. Training pictures give
+the floor of every score, real against other real pictures at the same n, and show whether the model
+copies. Pictures stream through in batches; only vectors and a few numbers of each are kept.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganvas.data.config import DataConfig
+from ganvas.data.held_out import held_out_examples, training_rows
+from ganvas.data.loader import to_model_range
+from ganvas.data.pack import Pack
+from ganvas.errors import DataError
+from ganvas.evaluation.estimate import Estimate, mean
+from ganvas.evaluation.features.base import Features
+from ganvas.evaluation.features.classifier import ClassifierFeatures
+from ganvas.evaluation.frechet import frechet_distance
+from ganvas.evaluation.inception_score import inception_score
+from ganvas.evaluation.kernel import energy_distance, kernel_distance
+from ganvas.evaluation.manifold import manifold_scores
+from ganvas.evaluation.memorisation import Memorisation, memorisation
+from ganvas.evaluation.path_length import path_length
+from ganvas.evaluation.protocol import Better, Score, Split
+from ganvas.evaluation.reconstruction import psnr, ssim
+from ganvas.evaluation.sharpness import high_frequency_energy, sharpness
+from ganvas.evaluation.truth import avatar_scores, toy_scores
+from ganvas.models.base import Encodes, LatentModel, Samples, normal_latents
+from ganvas.pictures import to_uint8
+
+BATCH = 64
+MOST_TRAINING = 20_000
+"""Training pictures that are looked through for copies, at most."""
+_RECONSTRUCTED = 1_000
+FEWEST = 6
+"""Pictures on a side, at least: nearest neighbours are counted up to the fifth."""
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Real:
+    """Some real pictures, read in batches from where they lie."""
+
+    images: NDArray[np.generic]
+    """As in a pack: uint8 (N, H, W, C), or float32 points (N, 2)."""
+    rows: NDArray[np.int64]
+    """Which of them, in this order."""
+    labels: NDArray[np.int64] | None
+    """Of `rows`."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(self) -> Iterator[Tensor]:
+        """uint8 (B, C, H, W), or points (B, 2)."""
+        for start in range(0, len(self.rows), BATCH):
+            yield as_tensor(self.images[self.rows[start : start + BATCH]])
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is kept of N pictures."""
+
+    features: Tensor
+    logits: Tensor | None = None
+    energies: Tensor | None = None
+    """High-frequency energy of each picture (N,); None for points."""
+    attributes: dict[str, Tensor] = field(default_factory=dict)
+    """Of avatars, as the classifier reads them off."""
+
+    def first(self, n: int) -> "Observed":
+        """The first n."""
+        return Observed(
+            self.features[:n],
+            None if self.logits is None else self.logits[:n],
+            None if self.energies is None else self.energies[:n],
+            {name: values[:n] for name, values in self.attributes.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The real side of an evaluation, observed once for any number of models."""
+
+    features: Features
+    source: str
+    fingerprint: str
+    shape: tuple[int, ...]
+    split: Split
+    pictures: Real
+    real: Observed
+    training_pictures: Real
+    training: Observed
+    """For copies and the floor; empty where no other real pictures were to be had."""
+    notes: tuple[str, ...]
+
+    def labels_for(self, model: LatentModel, n: int) -> Tensor | None:
+        """Classes with the frequencies of the real pictures (n,), for a conditional model."""
+        if not model.classes:
+            return None
+        if self.pictures.labels is None:
+            raise DataError(
+                f"This model was trained with classes, but {self.source} has none: give real "
+                "pictures with the same classes."
+            )
+        return torch.from_numpy(np.resize(self.pictures.labels, n)).to(model.device)
+
+
+@dataclass(frozen=True)
+class Fakes:
+    """What was drawn, and how."""
+
+    observed: Observed
+    draws: str
+    sampling_seconds: float
+    feature_seconds: float
+
+
+def as_tensor(images: NDArray[np.generic]) -> Tensor:
+    """Pictures of a pack (B, H, W, C) as (B, C, H, W); points as they are."""
+    tensor = torch.from_numpy(np.array(images))
+    return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
+
+
+def real_pictures(
+    pack: Pack, config: DataConfig, split: Split, n: int
+) -> tuple[Real, Real, tuple[str, ...]]:
+    """At most n pictures of a split, and other real ones for the floor and as training set.
+
+    Where nothing is held out the training pictures have to serve, and a note says so.
+
+    Raises:
+        DataError: There are too few pictures to measure anything.
+    """
+    trained = training_rows(pack, config)
+    training = _shuffled(np.arange(len(pack)) if trained is None else trained)
+    notes: list[str] = []
+    if split == "test":
+        examples = held_out_examples(pack, config, "test", n)
+        if len(examples.indices) >= FEWEST:
+            rows = np.arange(len(examples.indices))
+            chosen = Real(examples.images, rows, examples.labels)
+            return chosen, _of_pack(pack, training[:MOST_TRAINING]), ()
+        notes.append(
+            "No pictures were held out from training, so the scores compare with the training "
+            "pictures and cannot tell copying from learning (data.held_out keeps some back)."
+        )
+    chosen, others = _of_pack(pack, training[:n]), _of_pack(pack, training[n:][:MOST_TRAINING])
+    if len(chosen) < FEWEST:
+        raise DataError(
+            f"{config.source} has {len(chosen)} pictures to compare with; at least {FEWEST} are "
+            "needed, and some thousand for scores that mean much."
+        )
+    return chosen, others, tuple(notes)
+
+
+def make_reference(
+    pack: Pack, config: DataConfig, features: Features, split: Split, n: int, advance: Advance
+) -> Reference:
+    """Observe the real pictures."""
+    pictures, training, notes = real_pictures(pack, config, split, n)
+    is_test = split == "test" and not notes
+    return Reference(
+        features,
+        config.source,
+        pack.fingerprint,
+        pack.shape,
+        "test" if is_test else "train" if split != "all" else "all",
+        pictures,
+        observe(pictures.batches(), features, advance),
+        training,
+        observe(training.batches(), features, advance) if len(training) else _nothing(features),
+        notes,
+    )
+
+
+def observe(batches: Iterator[Tensor], features: Features, advance: Advance) -> Observed:
+    """Look at every picture once."""
+    vectors: list[Tensor] = []
+    logits: list[Tensor] = []
+    energies: list[Tensor] = []
+    attributes: list[dict[str, Tensor]] = []
+    for images in batches:
+        extracted = features.extract(images, batch=BATCH)
+        vectors.append(extracted.features)
+        if extracted.logits is not None:
+            logits.append(extracted.logits)
+        if images.ndim == 4:
+            energies.append(high_frequency_energy(images))
+        if isinstance(features, ClassifierFeatures) and features.knows_attributes:
+            attributes.append(features.attributes(images))
+        advance(len(images))
+    return Observed(
+        torch.cat(vectors),
+        torch.cat(logits) if logits else None,
+        torch.cat(energies) if energies else None,
+        {name: torch.cat([a[name] for a in attributes]) for name in attributes[0]}
+        if attributes
+        else {},
+    )
+
+
+def draw(model: LatentModel, reference: Reference, n: int, seed: int, advance: Advance) -> Fakes:
+    """Draw n pictures, of the classes of the real ones, and observe them."""
+    draws = "prior" if isinstance(model, Samples) else "N(0, I), for want of a prior"
+    clock = {"sampling": 0.0}
+    labels = reference.labels_for(model, n)
+
+    def batches() -> Iterator[Tensor]:
+        for start in range(0, n, BATCH):
+            began = time.perf_counter()
+            count = min(BATCH, n - start)
+            chosen = None if labels is None else labels[start : start + count]
+            images = model.decode_all(latents_of(model, count, seed + start), chosen)
+            clock["sampling"] += time.perf_counter() - began
+            yield images.cpu() if images.ndim == 2 else as_tensor(to_uint8(images))
+
+    began = time.perf_counter()
+    observed = observe(batches(), reference.features, advance)
+    total = time.perf_counter() - began
+    return Fakes(observed, draws, clock["sampling"], total - clock["sampling"])
+
+
+def latents_of(model: LatentModel, n: int, seed: int) -> Tensor:
+    """Latents of the prior; standard normal ones where the model defines no distribution."""
+    if isinstance(model, Samples):
+        return model.sample_latents(n, seed)
+    return normal_latents(n, model.latent_size, seed, model.device)
+
+
+def generation_scores(reference: Reference, fakes: Observed) -> list[Score]:
+    """Everything about the pictures drawn, each with its floor."""
+    n = len(fakes.features)
+    measured = _compare(reference.real, fakes)
+    others = reference.training.first(n)
+    floors = _compare(reference.real, others) if len(others.features) >= FEWEST else {}
+    return [
+        _score(name, estimate, floors[name].value if name in floors else None)
+        for name, estimate in measured.items()
+    ]
+
+
+def copying(reference: Reference, fakes: Observed) -> tuple[list[Score], Memorisation | None]:
+    """Whether the pictures drawn are nearer to training pictures than unseen real ones are."""
+    if reference.split != "test" or len(reference.training.features) < FEWEST:
+        return [], None
+    found = memorisation(reference.training.features, reference.real.features, fakes.features)
+    scores = [
+        _score("memorisation_closer", found.closer, 0.5),
+        _score("memorisation_copies", found.copies, 0.01),
+    ]
+    return scores, found
+
+
+def truth_scores(reference: Reference, fakes: Observed) -> list[Score]:
+    """Scores against what is known of drawn data."""
+    if len(reference.shape) == 1:
+        return toy_scores(fakes.features, reference.real.features, reference.source)
+    if fakes.attributes:
+        return avatar_scores(fakes.attributes, reference.real.attributes)
+    return []
+
+
+def latent_scores(model: LatentModel, features: Features, n: int, seed: int) -> list[Score]:
+    """How even the latent space is, for pictures drawn from a prior."""
+    if len(model.shape) == 1 or not isinstance(model, Samples):
+        return []
+    return [_score("path_length", path_length(model, features, n, seed), None)]
+
+
+@torch.no_grad()
+def reconstruction_scores(model: LatentModel, reference: Reference) -> list[Score]:
+    """How well real pictures survive encoding and decoding."""
+    if len(model.shape) == 1 or not isinstance(model, Encodes):
+        return []
+    pictures = reference.pictures
+    pictures = Real(pictures.images, pictures.rows[:_RECONSTRUCTED], pictures.labels)
+    labels = reference.labels_for(model, len(pictures))
+    signal, similarity, before, after = [], [], [], []
+    for index, images in enumerate(pictures.batches()):
+        part = slice(index * BATCH, index * BATCH + len(images))
+        chosen = None if labels is None else labels[part]
+        latents = model.encode(to_model_range(images).to(model.device), chosen)
+        decoded = as_tensor(to_uint8(model.decode(latents, chosen)))
+        signal.append(psnr(images.float(), decoded.float()))
+        similarity.append(ssim(images.float(), decoded.float()))
+        before.append(high_frequency_energy(images))
+        after.append(high_frequency_energy(decoded))
+    return [
+        _score("psnr", mean(torch.cat(signal)), None),
+        _score("ssim", mean(torch.cat(similarity)), None),
+        _score("reconstruction_sharpness", sharpness(torch.cat(before), torch.cat(after)), 1.0),
+    ]
+
+
+def _compare(real: Observed, fake: Observed) -> dict[str, Estimate]:
+    """Every score of one set of pictures against another."""
+    scores = {"frechet_distance": Estimate(frechet_distance(real.features, fake.features))}
+    if real.energies is None or fake.energies is None:
+        scores["energy_distance"] = energy_distance(real.features, fake.features)
+    else:
+        scores["kernel_distance"] = kernel_distance(real.features, fake.features)
+    for k, found in manifold_scores(real.features, fake.features, ks=(3, 5)).items():
+        scores[f"precision_k{k}"] = found.precision
+        scores[f"recall_k{k}"] = found.recall
+        if k == 5:
+            scores["density_k5"] = found.density
+            scores["coverage_k5"] = found.coverage
+    if fake.logits is not None and len(fake.logits) >= 10:
+        value, spread = inception_score(fake.logits)
+        half = 1.96 * spread / 10**0.5
+        scores["inception_score"] = Estimate(value, (value - half, value + half))
+    if real.energies is not None and fake.energies is not None:
+        scores["sharpness"] = sharpness(real.energies, fake.energies)
+    return scores
+
+
+def _score(name: str, estimate: Estimate, floor: float | None) -> Score:
+    label, group, better, digits, about = _DEFINITIONS[name]
+    finite = bool(np.isfinite(estimate.value))
+    return Score.model_validate(
+        {
+            "name": name,
+            "group": group,
+            "label": label,
+            "about": about,
+            "value": estimate.value if finite else None,
+            "interval": estimate.interval if finite else None,
+            "floor": floor,
+            "better": better,
+            "digits": digits,
+        }
+    )
+
+
+def _of_pack(pack: Pack, rows: NDArray[np.int64]) -> Real:
+    return Real(pack.images, rows, None if pack.labels is None else pack.labels[rows])
+
+
+def _shuffled(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Always the same order, so that the same pictures are compared with."""
+    return np.random.default_rng(0).permutation(rows)
+
+
+def _nothing(features: Features) -> Observed:
+    return Observed(torch.empty(0, features.size))
+
+
+_Definition = tuple[str, str, Better, int, str]
+_DEFINITIONS: dict[str, _Definition] = {
+    "frechet_distance": (
+        "Fréchet distance", "generation", "lower", 3,
+        "Distance between Gaussians fitted to the features of both sides (Heusel et al. 2017); "
+        "called FID only with inception features and 50,000 pictures.",
+    ),
+    "kernel_distance": (
+        "Kernel distance", "generation", "lower", 5,
+        "Squared maximum mean discrepancy with a cubic kernel, unbiased (Bińkowski et al. 2018); "
+        "called KID with inception features.",
+    ),
+    "energy_distance": (
+        "Energy distance", "generation", "lower", 5,
+        "2 E|x - y| - E|x - x'| - E|y - y'|, unbiased (Székely & Rizzo 2013).",
+    ),
+    "precision_k3": (
+        "Precision, k=3", "generation", "higher", 3,
+        "Share of drawn pictures that lie within reach of a real one: quality (Kynkäänniemi et al. "
+        "2019).",
+    ),
+    "recall_k3": (
+        "Recall, k=3", "generation", "higher", 3,
+        "Share of real pictures that lie within reach of a drawn one: diversity (Kynkäänniemi et "
+        "al. 2019).",
+    ),
+    "precision_k5": (
+        "Precision, k=5", "generation", "higher", 3, "As precision, reaching to the fifth neighbour."
+    ),
+    "recall_k5": (
+        "Recall, k=5", "generation", "higher", 3, "As recall, reaching to the fifth neighbour."
+    ),
+    "density_k5": (
+        "Density, k=5", "generation", "higher", 3,
+        "How many real pictures a drawn one lies within reach of, over k: quality, robust against "
+        "outliers; 1 for real ones (Naeem et al. 2020).",
+    ),
+    "coverage_k5": (
+        "Coverage, k=5", "generation", "higher", 3,
+        "Share of real pictures with a drawn one among their neighbours: diversity, robust against "
+        "outliers (Naeem et al. 2020).",
+    ),
+    "inception_score": (
+        "Inception score", "generation", "higher", 2,
+        "exp of the mean KL divergence between the classifier's answer to one picture and to all: "
+        "clear and varied pictures score up to the number of classes (Salimans et al. 2016); named "
+        "after the Inception network, measured here with the features' own classifier.",
+    ),
+    "sharpness": (
+        "Sharpness", "generation", "floor", 3,
+        "High-frequency energy of the drawn pictures over that of the real ones: below 1 blurred, "
+        "above 1 noisy.",
+    ),
+    "memorisation_closer": (
+        "Nearer than unseen", "generation", "floor", 3,
+        "Probability that a drawn picture is nearer to a training picture than an unseen real one "
+        "is: 0.5 for new pictures, towards 1 for copies (Meehan et al. 2020).",
+    ),
+    "memorisation_copies": (
+        "Copies", "generation", "floor", 4,
+        "Share of drawn pictures that are nearer to a training picture than 99% of unseen real ones "
+        "are: 0.01 is what chance gives.",
+    ),
+    "path_length": (
+        "Path length", "latent", "lower", 2,
+        "Mean squared change of the features over a short step between two latents, by the step's "
+        "square: how evenly the latent space is laid out (Karras et al. 2019, with these features).",
+    ),
+    "psnr": (
+        "PSNR", "reconstruction", "higher", 2,
+        "Peak signal-to-noise ratio of reconstructed unseen pictures, in dB.",
+    ),
+    "ssim": (
+        "SSIM", "reconstruction", "higher", 3,
+        "Structural similarity of reconstructed unseen pictures (Wang et al. 2004).",
+    ),
+    "reconstruction_sharpness": (
+        "Sharpness of reconstructions", "reconstruction", "floor", 3,
+        "High-frequency energy of the reconstructions over that of the pictures themselves.",
+    ),
+}  # fmt: skip
+
+
+def order(scores: Sequence[Score]) -> tuple[Score, ...]:
+    """Scores by group, in the order in which they should be read."""
+    groups = ("generation", "truth", "latent", "reconstruction")
+    return tuple(sorted(scores, key=lambda score: groups.index(score.group)))

@@ -1,0 +1,328 @@
+"""The verbs that measure: evaluate and compare."""
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganvas._version import __version__
+from ganvas.api import Say, load
+from ganvas.data.config import DataConfig
+from ganvas.data.loader import to_model_range
+from ganvas.data.pack import Pack, open_pack
+from ganvas.data.progress import progress_bar
+from ganvas.data.sources import absolute
+from ganvas.errors import ConfigError, DataError
+from ganvas.evaluation.compare import Entry, write_comparison
+from ganvas.evaluation.evaluate import (
+    FEWEST,
+    MOST_TRAINING,
+    Advance,
+    Fakes,
+    Reference,
+    as_tensor,
+    copying,
+    draw,
+    generation_scores,
+    latent_scores,
+    latents_of,
+    make_reference,
+    observe,
+    order,
+    real_pictures,
+    reconstruction_scores,
+    truth_scores,
+)
+from ganvas.evaluation.features import build_features
+from ganvas.evaluation.features.base import Features
+from ganvas.evaluation.memorisation import Memorisation
+from ganvas.evaluation.protocol import Evaluation, Protocol, Score, Split
+from ganvas.files import write_text
+from ganvas.models.base import Encodes, LatentModel, alternate, class_labels
+from ganvas.pictures import grid, save_png, scatter, to_uint8
+from ganvas.training.prepare import device_name, parameter_counts
+from ganvas.training.precision import resolve_device
+from ganvas.training.run_folder import RunFolder
+from ganvas.training.run_log import History
+
+DEFAULT_N = 5_000
+_SHEET = 36
+_RECONSTRUCTIONS = 18
+_PAIRS = 18
+_PATHS = 1_000
+"""Short steps for the path length; each needs two pictures."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What all verbs that measure can be asked for."""
+
+    features: str = "auto"
+    """auto, random, classifier, inception, dinov2 or points."""
+    n: int = DEFAULT_N
+    """Pictures on each side, at most."""
+    seed: int = 0
+    """Of the first picture drawn."""
+    checkpoint: str = "last"
+    """last, best, or the number of one."""
+    weights: Path | None = None
+    """A local file (inception) or folder (dinov2) in place of a download."""
+    device: str = "auto"
+    progress: bool = True
+    """Whether to show a bar when it takes long."""
+
+    def __post_init__(self) -> None:
+        if self.n < FEWEST:
+            raise ConfigError(
+                f"{self.n} pictures are too few to measure anything: at least {FEWEST}, and some "
+                "thousand for scores that mean much (-n 5000)."
+            )
+
+
+def evaluate_run(
+    run: str | Path,
+    options: Options = Options(),  # noqa: B008 - frozen
+    *,
+    against: str | None = None,
+    say: Say = print,
+) -> Evaluation:
+    """Measure a run; its scores and a page with them are written into its folder.
+
+    Args:
+        run: The run folder.
+        options: What to measure with.
+        against: A source of real pictures; by default what the run held out of its own data.
+        say: Gets what a user should know, one line at a time.
+
+    Raises:
+        GanvasError: The run, the pictures or the weights cannot be used; the message says what to
+            do.
+    """
+    entry = _Bench(options, say).run(Path(run), against)
+    folder = Path(run)
+    write_text(folder / "evaluation.json", entry.evaluation.model_dump_json(indent=1))
+    write_comparison([entry], folder / "evaluation.html", title=f"{entry.name}, measured")
+    if entry.pairs is not None:
+        save_png(entry.pairs, folder / "closest-pairs.png")
+    return entry.evaluation
+
+
+def evaluate_pictures(
+    source: str,
+    against: str,
+    options: Options = Options(),  # noqa: B008 - frozen
+    *,
+    resolution: str | int | None = None,
+    say: Say = print,
+) -> Evaluation:
+    """Measure pictures of any source against real ones, both brought to one size.
+
+    Raises GanvasError as `evaluate_run`.
+    """
+    return _Bench(options, say).pictures(source, against, resolution)
+
+
+def compare(
+    runs: Sequence[str | Path],
+    options: Options = Options(),  # noqa: B008 - frozen
+    *,
+    say: Say = print,
+) -> list[Entry]:
+    """Measure several runs alike; give what `write_comparison` makes a page of."""
+    bench = _Bench(options, say)
+    return [bench.run(Path(run), None) for run in runs]
+
+
+class _Bench:
+    """Measures one thing after the other on equal terms; real pictures are observed once."""
+
+    def __init__(self, options: Options, say: Say) -> None:
+        self.options, self.say = options, say
+        self._references: dict[tuple[str, ...], Reference] = {}
+
+    def run(self, path: Path, against: str | None) -> Entry:
+        """Measure a run: as many pictures are drawn as there are real ones."""
+        folder, options = RunFolder(path), self.options
+        config = folder.read()
+        model = load(path, checkpoint=options.checkpoint, device=options.device, say=self.say)
+        own = open_pack(config.data, progress=options.progress)
+        folder.check_data(own)
+        features = self._features(own, config.data, model.device)
+        real, data = own, config.data
+        if against is not None:
+            data = _other(config.data, against)
+            real = open_pack(data, progress=options.progress)
+        if real.shape != model.shape:
+            raise DataError(
+                f"{data.source} has examples of shape {real.shape}, but the run {path} makes "
+                f"{model.shape}: one of the two holds pictures, the other points in a plane."
+            )
+        reference = self._reference(real, data, features, "test" if against is None else "all")
+        n, seed = len(reference.pictures), options.seed
+        with self._bar(f"Drawing from {path.name}", n) as advance:
+            fakes = draw(model, reference, n, seed, advance)
+        began = time.perf_counter()
+        copied, memory = copying(reference, fakes.observed)
+        scores = [
+            *generation_scores(reference, fakes.observed),
+            *copied,
+            *truth_scores(reference, fakes.observed),
+            *latent_scores(model, features, min(n, _PATHS), seed),
+            *reconstruction_scores(model, reference),
+        ]
+        evaluation = self._evaluation(
+            path.name, reference, fakes, scores, time.perf_counter() - began, model.device
+        ).model_copy(
+            update={
+                "model": config.name,
+                "images": _images_shown(folder, options.checkpoint),
+                "checkpoint": options.checkpoint,
+                "sampling_speed": n / max(fakes.sampling_seconds, 1e-9),
+                "parameters": parameter_counts(model),
+            }
+        )
+        return Entry(
+            name=path.name,
+            evaluation=evaluation,
+            history=History.read(folder.log) if folder.log.exists() else None,
+            samples=_sheet(model, seed),
+            reconstructions=_reconstructions(model, reference),
+            pairs=None if memory is None else _pairs(model, reference, memory, seed),
+        )
+
+    def pictures(self, source: str, against: str, resolution: str | int | None) -> Evaluation:
+        """Measure the pictures of a source."""
+        options = self.options
+        data = DataConfig.parse({"source": against, "resolution": resolution, "held_out": 0})
+        real = open_pack(data, progress=options.progress)
+        data = real.decided(data)
+        pack = open_pack(_other(data, source), progress=options.progress)
+        device = resolve_device(options.device)
+        features = self._features(real, data, device)
+        drawn, _, _ = real_pictures(pack, _other(data, source), "all", options.n)
+        reference = self._reference(real, data, features, "all", len(drawn))
+        n = len(reference.pictures)
+        with self._bar("Looking at pictures", len(drawn)) as advance:
+            began = time.perf_counter()
+            observed = observe(drawn.batches(), features, advance).first(n)
+            fakes = Fakes(observed, "pictures", 0.0, time.perf_counter() - began)
+        began = time.perf_counter()
+        scores = [*generation_scores(reference, observed), *truth_scores(reference, observed)]
+        seconds = time.perf_counter() - began
+        return self._evaluation(source, reference, fakes, scores, seconds, device)
+
+    def _features(self, pack: Pack, data: DataConfig, device: torch.device) -> Features:
+        options = self.options
+        return build_features(
+            options.features, pack, data, device,
+            weights=options.weights, progress=options.progress, say=self.say,
+        )  # fmt: skip
+
+    def _reference(
+        self, pack: Pack, data: DataConfig, features: Features, split: Split, n: int | None = None
+    ) -> Reference:
+        n = min(self.options.n, n or self.options.n)
+        key = (pack.fingerprint, str(data.held_out), features.identity, split, str(n))
+        if key not in self._references:
+            total = n + min(MOST_TRAINING, len(pack))
+            with self._bar("Looking at real pictures", total) as advance:
+                self._references[key] = make_reference(pack, data, features, split, n, advance)
+        return self._references[key]
+
+    def _evaluation(
+        self, subject: str, reference: Reference, fakes: Fakes, scores: Sequence[Score],
+        metric_seconds: float, device: torch.device,
+    ) -> Evaluation:  # fmt: skip
+        n = len(fakes.observed.features)
+        notes = list(reference.notes)
+        if n < self.options.n:
+            notes.append(f"{n:,} pictures on each side, for want of more real ones.")
+        return Evaluation(
+            subject=subject,
+            model="",
+            images=0,
+            checkpoint="",
+            protocol=Protocol(
+                features=reference.features.name,
+                features_hash=reference.features.identity,
+                preparation=reference.features.preparation,
+                real=reference.source,
+                real_fingerprint=reference.fingerprint,
+                split=reference.split,
+                shape=reference.shape,
+                n_real=len(reference.pictures),
+                n_fake=n,
+                seed=self.options.seed,
+                draws=fakes.draws,
+            ),
+            scores=order(scores),
+            notes=tuple(notes),
+            seconds={
+                "sampling": fakes.sampling_seconds,
+                "features": fakes.feature_seconds,
+                "metrics": metric_seconds,
+            },
+            device=device_name(device),
+            versions={"ganvas": __version__, "torch": torch.__version__},
+            command=shlex.join(["ganvas", *sys.argv[1:]]),
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _bar(self, label: str, total: int) -> AbstractContextManager[Advance]:
+        return progress_bar(label, total, self.options.progress)
+
+
+def _other(data: DataConfig, source: str) -> DataConfig:
+    """The same treatment for another source, all of whose pictures are used."""
+    update = {"source": absolute(source), "images": None, "held_out": 0}
+    return data.model_copy(update=update)
+
+
+def _images_shown(folder: RunFolder, checkpoint: str) -> int:
+    name = find_checkpoint(folder.checkpoints, checkpoint).name
+    ...
+
+
+def _sheet(model: LatentModel, seed: int) -> Image.Image:
+    """The same seeds for every model."""
+    count = _SHEET if len(model.shape) == 3 else 2_000
+    latents = latents_of(model, count, seed)
+    images = model.decode_all(latents, class_labels(model, None, count))
+    return grid(to_uint8(images)) if images.ndim == 4 else scatter(images)
+
+
+def _reconstructions(model: LatentModel, reference: Reference) -> Image.Image | None:
+    """Unseen pictures, each beside its reconstruction."""
+    if not isinstance(model, Encodes) or len(model.shape) == 1:
+        return None
+    with torch.no_grad():
+        images = to_model_range(next(reference.pictures.batches()))[:_RECONSTRUCTIONS]
+        images = images.to(model.device)
+        labels = reference.labels_for(model, len(images))
+        decoded = model.decode_all(model.encode(images, labels).float(), labels)
+    return grid(to_uint8(alternate(images, decoded)), together=2)
+
+
+def _pairs(
+    model: LatentModel, reference: Reference, memory: Memorisation, seed: int
+) -> Image.Image | None:
+    """The pictures drawn that lie nearest to a training picture, each beside it."""
+    if len(model.shape) == 1:
+        return None
+    labels = reference.labels_for(model, len(reference.pictures))
+    pairs: list[Tensor] = []
+    for fake, real, _ in memory.pairs[:_PAIRS]:
+        chosen = None if labels is None else labels[fake : fake + 1]
+        drawn = model.decode_all(latents_of(model, 1, seed + fake), chosen).cpu()
+        row = reference.training_pictures.rows[real]
+        training = to_model_range(as_tensor(reference.training_pictures.images[row][None]))
+        pairs.append(torch.cat([drawn, training]))
+    return grid(to_uint8(torch.cat(pairs)), together=2)

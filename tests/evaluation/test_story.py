@@ -1,0 +1,88 @@
+import pytest
+
+from ganvas.evaluation.protocol import Evaluation
+from ganvas.evaluation.story import CLAIMS, Bound, Order, chapters
+from ganvas.recipes.story import STORY
+from tests.evaluation.comparing import PROTOCOL, evaluation, score
+
+Interval = tuple[float, float]
+
+
+def measured(
+    first: Interval | None, second: Interval | None, draws: str = "prior"
+) -> dict[str, Evaluation]:
+    protocol = PROTOCOL.model_copy(update={"draws": draws})
+    return {
+        "a": evaluation("a", score("s", 0.5, first)),
+        "b": evaluation("b", score("s", 0.7, second), protocol=protocol),
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "holds"),
+    [
+        ((0.4, 0.6), (0.65, 0.75), True),
+        ((0.4, 0.66), (0.65, 0.75), None),
+        (None, None, True),
+        ((0.4, 0.7), None, None),
+    ],
+)
+def test_an_order_holds_where_the_intervals_lie_apart(
+    first: Interval | None, second: Interval | None, holds: bool | None
+) -> None:
+    scores = measured(first, second)
+    assert Order("t", "s", "a", "below", "b").decide(scores).holds is holds
+    assert Order("t", "s", "b", "above", "a").decide(scores).holds is holds
+    wrong = None if holds is None else not holds
+    assert Order("t", "s", "a", "above", "b").decide(scores).holds is wrong
+
+
+def test_the_evidence_is_the_numbers() -> None:
+    claim = Order("t", "s", "a", "below", "b").decide(measured((0.4, 0.6), None))
+    assert claim.evidence == "S: a 0.500 (0.400–0.600), b 0.700."
+    claim = Bound("t", "s", "a", "below", 0.8).decide(measured((0.4, 0.6), None))
+    assert claim.evidence == "S: a 0.500 (0.400–0.600), claimed below 0.8."
+    assert claim.holds
+
+
+def test_a_bound_is_not_met_by_luck() -> None:
+    scores = measured((0.4, 0.6), None)
+    assert Bound("t", "s", "a", "above", 0.45).decide(scores).holds is None
+    assert Bound("t", "s", "a", "above", 0.9).decide(scores).holds is False
+
+
+def test_where_latents_come_from_may_differ_but_nothing_else() -> None:
+    order = Order("t", "s", "a", "below", "b")
+    assert order.decide(measured(None, None, draws="a guess")).holds is True
+    unlike = measured(None, None)
+    protocol = PROTOCOL.model_copy(update={"n_fake": 7})
+    unlike["b"] = unlike["b"].model_copy(update={"protocol": protocol})
+    claim = order.decide(unlike)
+    assert (claim.holds, claim.evidence) == (None, "Measured unlike: n_fake differ.")
+
+
+def test_what_was_not_measured_leaves_every_claim_open() -> None:
+    for told in (chapters({}), chapters({part.recipe: evaluation("x") for part in STORY.parts})):
+        claims = [claim for chapter in told for claim in chapter.claims]
+        assert len(claims) > 10
+        assert {claim.holds for claim in claims} == {None}
+        assert all(claim.evidence.startswith("Not measured: ") for claim in claims)
+    odd = {"a": evaluation("a", score("s", None))}
+    assert Bound("t", "s", "a", "below", 1).decide(odd).holds is None
+
+
+def test_every_model_of_the_story_has_claims_about_models_of_the_story() -> None:
+    told = [part.recipe for part in STORY.parts]
+    assert list(CLAIMS) == told
+    for claims in CLAIMS.values():
+        for claim in claims:
+            names = {claim.name} if isinstance(claim, Bound) else {claim.first, claim.second}
+            assert names <= set(told)
+
+
+def test_all_models_are_trained_alike() -> None:
+    configs = [STORY.config(part) for part in STORY.parts]
+    assert {config.training.images for config in configs} == {STORY.images}
+    assert len({config.data.model_dump_json() for config in configs}) == 1
+    assert configs[0].data.resolution == (64, 64)
+    assert len({config.training.seed for config in configs}) == 1
