@@ -15,11 +15,19 @@ from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
 from ganvas.data.sources import absolute
 from ganvas.errors import ConfigError, DataError, GanvasError, RunError
+from ganvas.evaluation.judge import make_judge
 from ganvas.evaluation.report import write_report
 from ganvas.models import build_model
 from ganvas.models.base import Encodes, LatentModel, Samples, alternate, required_labels
 from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
-from ganvas.training.checkpoint import TrainingState, list_checkpoints, load_weights
+from ganvas.training.checkpoint import (
+    BEST,
+    LAST,
+    TrainingState,
+    list_checkpoints,
+    load_weights,
+    read_best,
+)
 from ganvas.training.config import RunConfig, override, read_config
 from ganvas.training.distributed import Processes, process_group, wait_for_main
 from ganvas.training.interrupt import graceful_stop
@@ -36,7 +44,7 @@ from ganvas.training.prepare import (
 )
 from ganvas.training.progress import training_progress
 from ganvas.training.run_folder import RunFolder
-from ganvas.training.run_log import RunLog
+from ganvas.training.run_log import History, RunLog
 from ganvas.training.step import Plan
 
 Say = Callable[[str], None]
@@ -126,10 +134,18 @@ def resume(run: str | Path, *, say: Say = print) -> Path:
     return folder.path
 
 
-def load(run: str | Path, *, device: str = "auto", say: Say = print) -> LatentModel:
+def load(
+    run: str | Path, *, checkpoint: str = LAST, device: str = "auto", say: Say = print
+) -> LatentModel:
     """The trained model of a run, with averaged weights, ready to explore.
 
-    Raises RunError where `run` is no run folder, has no checkpoint yet, or only damaged ones.
+    Args:
+        run: The run folder.
+        checkpoint: "last", "best" (by the score while training), or the number of one.
+        device: auto, cpu, cuda or mps.
+        say: Gets what a user should know, one line at a time.
+
+    Raises RunError where `run` is no run folder, has no such checkpoint, or only damaged ones.
     """
     folder = RunFolder(Path(run))
     config = folder.read()
@@ -137,7 +153,7 @@ def load(run: str | Path, *, device: str = "auto", say: Say = print) -> LatentMo
     model = build_model(config.model, shape, classes)
     if not isinstance(model, LatentModel):
         raise RunError(f"{run} holds a {config.model.name}, which has no latent space to explore.")
-    for note in load_weights(model, folder.checkpoints):
+    for note in load_weights(model, folder.checkpoints, checkpoint):
         say(note)
     return model.eval().requires_grad_(False).to(resolve_device(device))
 
@@ -248,7 +264,8 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
             ) as watch,
             _stops_are_recorded(folder, state, processes.is_main),
         ):
-            reason = run_loop(state, plan, pack, folder, watch, stop)
+            judge = make_judge(pack, config, state.model) if processes.is_main else None
+            reason = run_loop(state, plan, pack, folder, watch, stop, judge)
     if processes.is_main:
         write_report(folder.path)
         say(_result(folder, state, reason))
@@ -306,6 +323,7 @@ def _result(folder: RunFolder, state: TrainingState, reason: Reason) -> str:
     lines = [
         f"{reason.capitalize()} at {state.images:,} images after "
         f"{state.seconds / 60:.1f} minutes ({speed:,.0f} images/s).",
+        *_best(folder),
         f"  samples     {sheets[-1] if sheets else folder.samples}",
         f"  report      {folder.report}",
         f"  checkpoint  {list_checkpoints(folder.checkpoints)[0]}",
@@ -314,6 +332,17 @@ def _result(folder: RunFolder, state: TrainingState, reason: Reason) -> str:
         else f"Go on: ganvas resume {folder.path}",
     ]
     return "\n".join(lines)
+
+
+def _best(folder: RunFolder) -> list[str]:
+    """The best score while training, if there were scores."""
+    best, spent = read_best(folder.checkpoints), History.read(folder.log).scoring_seconds
+    if best is None:
+        return []
+    return [
+        f"  best        {best.value:.4g} at {best.images:,} images ({best.name}; "
+        f"scores took {spent:.0f} s): {folder.checkpoints / BEST}"
+    ]
 
 
 def _free_folder(config: RunConfig) -> Path:

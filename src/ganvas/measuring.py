@@ -1,5 +1,6 @@
 """The verbs that measure: evaluate and compare."""
 
+import dataclasses
 import shlex
 import sys
 import time
@@ -14,13 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from ganvas._version import __version__
-from ganvas.api import Say, load
+from ganvas.api import Say, load, resume, train
 from ganvas.data.config import DataConfig
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
 from ganvas.data.progress import progress_bar
 from ganvas.data.sources import absolute
-from ganvas.errors import ConfigError, DataError
+from ganvas.errors import ConfigError, DataError, RunError
 from ganvas.evaluation.compare import Entry, write_comparison
 from ganvas.evaluation.evaluate import (
     FEWEST,
@@ -45,11 +46,15 @@ from ganvas.evaluation.features import build_features
 from ganvas.evaluation.features.base import Features
 from ganvas.evaluation.memorisation import Memorisation
 from ganvas.evaluation.protocol import Evaluation, Protocol, Score, Split
+from ganvas.evaluation.story import chapters
 from ganvas.files import write_text
 from ganvas.models.base import Encodes, LatentModel, alternate, class_labels
 from ganvas.pictures import grid, save_png, scatter, to_uint8
-from ganvas.training.prepare import device_name, parameter_counts
+from ganvas.recipes.story import STORY
+from ganvas.training.checkpoint import checkpoint_images, find_checkpoint
+from ganvas.training.config import RunConfig
 from ganvas.training.precision import resolve_device
+from ganvas.training.prepare import device_name, parameter_counts
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.run_log import History
 
@@ -89,7 +94,7 @@ class Options:
 
 def evaluate_run(
     run: str | Path,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
     *,
     against: str | None = None,
     say: Say = print,
@@ -118,7 +123,7 @@ def evaluate_run(
 def evaluate_pictures(
     source: str,
     against: str,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
     *,
     resolution: str | int | None = None,
     say: Say = print,
@@ -132,7 +137,7 @@ def evaluate_pictures(
 
 def compare(
     runs: Sequence[str | Path],
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
     *,
     say: Say = print,
 ) -> list[Entry]:
@@ -178,12 +183,13 @@ class _Bench:
             *latent_scores(model, features, min(n, _PATHS), seed),
             *reconstruction_scores(model, reference),
         ]
+        kept = find_checkpoint(folder.checkpoints, options.checkpoint, [])
         evaluation = self._evaluation(
             path.name, reference, fakes, scores, time.perf_counter() - began, model.device
         ).model_copy(
             update={
                 "model": config.name,
-                "images": _images_shown(folder, options.checkpoint),
+                "images": checkpoint_images(kept),
                 "checkpoint": options.checkpoint,
                 "sampling_speed": n / max(fakes.sampling_seconds, 1e-9),
                 "parameters": parameter_counts(model),
@@ -286,11 +292,6 @@ def _other(data: DataConfig, source: str) -> DataConfig:
     return data.model_copy(update=update)
 
 
-def _images_shown(folder: RunFolder, checkpoint: str) -> int:
-    name = find_checkpoint(folder.checkpoints, checkpoint).name
-    ...
-
-
 def _sheet(model: LatentModel, seed: int) -> Image.Image:
     """The same seeds for every model."""
     count = _SHEET if len(model.shape) == 3 else 2_000
@@ -326,3 +327,48 @@ def _pairs(
         training = to_model_range(as_tensor(reference.training_pictures.images[row][None]))
         pairs.append(torch.cat([drawn, training]))
     return grid(to_uint8(torch.cat(pairs)), together=2)
+
+
+def story(out: str | Path = "story", *, images: int | None = None, say: Say = print) -> Path:
+    """Train the models of the story on equal terms, measure them, and write its page.
+
+    Args:
+        out: A folder for the runs and story.html. Runs in it are gone on with and not repeated, so
+            that a story that was stopped can be told to its end.
+        images: Budget of every model, in images shown (default: the story's own).
+        say: Gets what a user should know, one line at a time.
+
+    Returns:
+        The page.
+
+    Raises:
+        GanvasError: A training had to stop, or the folder holds other runs.
+    """
+    told = STORY if images is None else dataclasses.replace(STORY, images=images)
+    runs = {part.recipe: Path(out) / part.recipe for part in told.parts}
+    for part in told.parts:
+        _train_once(told.config(part), runs[part.recipe], say)
+    entries = compare(list(runs.values()), say=say)
+    found = {entry.name: entry.evaluation for entry in entries}
+    return write_comparison(
+        entries,
+        Path(out) / "story.html",
+        title=told.title,
+        introduction=told.introduction,
+        chapters=chapters(found, told),
+    )
+
+
+def _train_once(config: RunConfig, run: Path, say: Say) -> None:
+    """Train, or go on with what was begun before."""
+    folder = RunFolder(run)
+    if not folder.config.is_file():
+        train(config, out=run, say=say)
+        return
+    begun = folder.read()
+    if begun.training.images != config.training.images or begun.model != config.model:
+        raise RunError(
+            f"{run} holds a run with other settings than this story's. Choose another folder with "
+            "--out, or remove that one."
+        )
+    resume(run, say=say)

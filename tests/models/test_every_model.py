@@ -69,7 +69,8 @@ def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
             calls += 1
             return calls >= steps
 
-        return run_loop(*arguments[:-1], stop)  # type: ignore[arg-type, call-arg]
+        *before, _, judge = arguments
+        return run_loop(*before, stop, judge)  # type: ignore[arg-type, call-arg]
 
     monkeypatch.setattr(api, "run_loop", interrupted)
 

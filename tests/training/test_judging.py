@@ -1,6 +1,5 @@
 """Scores while training: when, of which weights, and which are kept, also across kills."""
 
-import functools
 import json
 import math
 import shutil
@@ -53,7 +52,7 @@ def appoint(monkeypatch: pytest.MonkeyPatch) -> Appoint:
     """Let a judge score all trainings from now on."""
 
     def use(judge: Judge) -> None:
-        monkeypatch.setattr(api, "run_loop", functools.partial(loop.train, judge=judge))
+        monkeypatch.setattr(api, "make_judge", lambda *_: judge)
 
     return use
 

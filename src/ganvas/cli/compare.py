@@ -35,7 +35,7 @@ def story(
         int | None, typer.Option(help="Budget of every model, in images shown.", min=1)
     ] = None,
 ) -> None:
-    """Train autoencoder, VAE, GAN and DCGAN on equal terms and write the page that compares them."""
+    """Train autoencoder, VAE, GAN and DCGAN on equal terms; write the page that compares them."""
     from ganvas import measuring
 
     typer.echo(f"Page: {measuring.story(out, images=images, say=typer.echo)}")

@@ -30,7 +30,7 @@ from ganvas.evaluation.memorisation import Memorisation, memorisation
 from ganvas.evaluation.path_length import path_length
 from ganvas.evaluation.protocol import Better, Score, Split
 from ganvas.evaluation.reconstruction import psnr, ssim
-from ganvas.evaluation.sharpness import high_frequency_energy, sharpness
+from ganvas.evaluation.sharpness import energy_ratio, high_frequency_energy
 from ganvas.evaluation.truth import avatar_scores, toy_scores
 from ganvas.models.base import Encodes, LatentModel, Samples, normal_latents
 from ganvas.pictures import to_uint8
@@ -297,7 +297,7 @@ def reconstruction_scores(model: LatentModel, reference: Reference) -> list[Scor
     return [
         _score("psnr", mean(torch.cat(signal)), None),
         _score("ssim", mean(torch.cat(similarity)), None),
-        _score("reconstruction_sharpness", sharpness(torch.cat(before), torch.cat(after)), 1.0),
+        _score("reconstruction_sharpness", energy_ratio(torch.cat(before), torch.cat(after)), 1.0),
     ]
 
 
@@ -319,7 +319,7 @@ def _compare(real: Observed, fake: Observed) -> dict[str, Estimate]:
         half = 1.96 * spread / 10**0.5
         scores["inception_score"] = Estimate(value, (value - half, value + half))
     if real.energies is not None and fake.energies is not None:
-        scores["sharpness"] = sharpness(real.energies, fake.energies)
+        scores["sharpness"] = energy_ratio(real.energies, fake.energies)
     return scores
 
 
@@ -381,7 +381,8 @@ _DEFINITIONS: dict[str, _Definition] = {
         "al. 2019).",
     ),
     "precision_k5": (
-        "Precision, k=5", "generation", "higher", 3, "As precision, reaching to the fifth neighbour."
+        "Precision, k=5", "generation", "higher", 3,
+        "As precision, reaching to the fifth neighbour.",
     ),
     "recall_k5": (
         "Recall, k=5", "generation", "higher", 3, "As recall, reaching to the fifth neighbour."
@@ -414,13 +415,13 @@ _DEFINITIONS: dict[str, _Definition] = {
     ),
     "memorisation_copies": (
         "Copies", "generation", "floor", 4,
-        "Share of drawn pictures that are nearer to a training picture than 99% of unseen real ones "
-        "are: 0.01 is what chance gives.",
+        "Share of drawn pictures that are nearer to a training picture than 99% of unseen real "
+        "ones are: 0.01 is what chance gives.",
     ),
     "path_length": (
         "Path length", "latent", "lower", 2,
         "Mean squared change of the features over a short step between two latents, by the step's "
-        "square: how evenly the latent space is laid out (Karras et al. 2019, with these features).",
+        "square: how evenly the latent space is laid out (after Karras et al. 2019).",
     ),
     "psnr": (
         "PSNR", "reconstruction", "higher", 2,

@@ -5,8 +5,6 @@ features (which need no download), for points the energy distance, for a model w
 squared error of reconstructions.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -28,67 +26,74 @@ _SEED = 2**40
 _BATCH = 64
 
 
-def make_judge(pack: Pack, config: RunConfig, device: torch.device) -> Judge | None:
-    """The judge that suits the data; None where nothing is held out to judge by.
+def make_judge(pack: Pack, config: RunConfig, model: Model) -> Judge | None:
+    """The judge that suits the model; None where none is wanted or nothing is held out to judge by.
 
     Args:
         pack: The run's data.
         config: Complete, with the number held out.
-        device: Where the model trains.
+        model: On its device; only what it can do matters here.
     """
     if config.training.score_every == 0:
         return None
     examples = held_out_examples(pack, config.data, "validation", None)
     if len(examples.images) < 2:
         return None
-    features: Features = (
-        PointFeatures(device) if len(pack.shape) == 1 else RandomFeatures(device)
-    )
-    return _Judge(features, examples)
+    return _DrawingJudge(pack, examples, model) if isinstance(model, Samples) else (
+        _ReconstructionJudge(examples)
+    )  # fmt: skip
 
 
-class _Judge:
-    """Compares what a model draws with the validation pictures."""
+class _DrawingJudge:
+    """Compares as many drawings as there are validation pictures with those."""
 
-    def __init__(self, features: Features, examples: Examples) -> None:
-        self._features = features
-        self._real: Tensor | None = None  # observed when first asked for
+    def __init__(self, pack: Pack, examples: Examples, model: Model) -> None:
+        self._features: Features
+        count = f"{len(examples.images):,} validation"
+        if len(pack.shape) == 1:
+            self._features, self._distance = PointFeatures(model.device), energy_distance
+            self.name = f"energy distance to {count} points"
+        else:
+            self._features, self._distance = RandomFeatures(model.device), kernel_distance
+            self.name = f"kernel distance, random features, {count} pictures"
         self._examples = examples
-        count = len(examples.images)
-        self.name = (
-            f"energy distance to {count:,} validation points"
-            if features.name == "points"
-            else f"kernel distance in random features to {count:,} validation pictures"
-        )
+        self._real: Tensor | None = None  # observed when first asked for
 
     def __call__(self, model: Model) -> float:
-        """Lower is better."""
+        """The distance: lower is better."""
         assert isinstance(model, LatentModel)
-        if not isinstance(model, Samples):
-            return self._reconstruction_error(model)
+        assert isinstance(model, Samples)
         if self._real is None:
             self._real = self._features.extract(as_tensor(self._examples.images)).features
         count = len(self._real)
-        labels = None
-        if model.classes and self._examples.labels is not None:
-            labels = torch.from_numpy(self._examples.labels).to(model.device)
+        labels = _labels(model, self._examples)
         images = model.decode_all(model.sample_latents(count, _SEED), labels)
         drawn = images.cpu() if images.ndim == 2 else as_tensor(to_uint8(images))
-        fake = self._features.extract(drawn).features
-        distance = energy_distance if drawn.ndim == 2 else kernel_distance
-        return distance(self._real, fake).value
+        return self._distance(self._real, self._features.extract(drawn).features).value
 
-    @torch.no_grad()
-    def _reconstruction_error(self, model: LatentModel) -> float:
-        """Mean squared error by value, in [-1, 1]."""
+
+class _ReconstructionJudge:
+    """Compares validation pictures with what is left of them after encoding and decoding."""
+
+    def __init__(self, examples: Examples) -> None:
+        self._examples = examples
+        self.name = f"mean squared error, {len(examples.images):,} validation pictures"
+
+    def __call__(self, model: Model) -> float:
+        """Mean squared error of a value, in [-1, 1]."""
+        assert isinstance(model, LatentModel)
         assert isinstance(model, Encodes)
-        images = to_model_range(as_tensor(self._examples.images))
-        labels = self._examples.labels if model.classes else None
+        images = as_tensor(self._examples.images)
+        labels = _labels(model, self._examples)
         total = 0.0
-        for start in range(0, len(images), _BATCH):
-            part = images[start : start + _BATCH].to(model.device)
-            y = None if labels is None else torch.from_numpy(labels[start : start + _BATCH])
-            y = None if y is None else y.to(model.device)
-            error = (model.decode(model.encode(part, y), y).float() - part).square()
-            total += error.sum().item()
+        for rows in torch.arange(len(images)).split(_BATCH):
+            part = to_model_range(images[rows].to(model.device))
+            y = None if labels is None else labels[rows]
+            total += (model.decode(model.encode(part, y), y).float() - part).square().sum().item()
         return total / images.numel()
+
+
+def _labels(model: Model, examples: Examples) -> Tensor | None:
+    if not model.classes or examples.labels is None:
+        return None
+    return torch.from_numpy(examples.labels).to(model.device)

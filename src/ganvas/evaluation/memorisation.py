@@ -30,9 +30,9 @@ class Memorisation:
 def memorisation(train: Tensor, held_out: Tensor, fake: Tensor, pairs: int = 32) -> Memorisation:
     """Compare the distances to the nearest training picture of fakes and of held-out reals.
 
-    `closer` is the Mann-Whitney statistic of Meehan et al. 2020, over the whole space,
-    with the interval of DeLong et al. 1988 on the scale of log-odds. No single number tells
-    copying from drawing too little variety (Stein et al. 2023), so look at the pairs too.
+    `closer` is the Mann-Whitney statistic of Meehan et al. 2020, over the whole space, with the
+    interval of DeLong et al. 1988 on the scale of log-odds. No single number tells copying from
+    drawing too little variety (Stein et al. 2023), so look at the pairs too.
 
     Args:
         train: (T, F) float32 features of pictures the generator was trained on.

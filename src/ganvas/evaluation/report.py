@@ -11,7 +11,6 @@ import shlex
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path, PurePath
 from statistics import median
 from typing import Any
@@ -22,7 +21,7 @@ from pydantic import BaseModel, Field, NonNegativeInt
 
 from ganvas._version import __version__
 from ganvas.errors import RunError
-from ganvas.evaluation import curves
+from ganvas.evaluation import curves, page
 from ganvas.evaluation.curves import Chart
 from ganvas.files import write_text
 from ganvas.pictures import data_uri
@@ -128,19 +127,14 @@ def write_report(run: Path) -> Path:
 
 
 def _page(run: Path) -> str:
-    from jinja2 import Environment, StrictUndefined
-
     missing: list[str] = []
     config = (run / "config.yaml").read_text("utf-8", errors="replace")
     history = _history(run / "log.jsonl", missing)
     headline, strip = _sheets(run, history.samples, missing)
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(duration=duration, moment=moment, compact=curves.compact)
-    template = resources.files("ganvas.evaluation").joinpath("report.html.j2").read_text("utf-8")
     name = _printable(run.resolve().name)
-    return environment.from_string(template).render(
+    return page.render(
+        "report.html.j2",
+        {"duration": duration, "moment": moment},
         name=name,
         argument=shlex.quote(name),
         title=_title(config, missing),
@@ -161,7 +155,6 @@ def _page(run: Path) -> str:
         median_speed=_median_speed(history.progress),
         data=_data(run / "data.json", missing),
         most_rows=_MOST_ROWS,
-        frame=curves,
         missing=missing,
         version=__version__,
     )

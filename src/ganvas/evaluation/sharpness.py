@@ -80,7 +80,11 @@ def sharpness(real: Tensor, fake: Tensor) -> Estimate:
             f"{tuple(fake.shape[1:])}, but fine detail can only be compared at one size: bring "
             "both to the same."
         )
-    base, seen = high_frequency_energy(real), high_frequency_energy(fake)
+    return energy_ratio(high_frequency_energy(real), high_frequency_energy(fake))
+
+
+def energy_ratio(base: Tensor, seen: Tensor) -> Estimate:
+    """`sharpness` of pictures whose energies (N,) and (M,) are known; same errors."""
     if base.sum() == 0:
         raise DataError(
             "Every real picture is of a single colour, so there is no detail against which "

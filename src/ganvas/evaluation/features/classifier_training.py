@@ -14,7 +14,7 @@ from ganvas.data.held_out import held_out_examples
 from ganvas.data.loader import Loader, to_model_range
 from ganvas.data.pack import Pack
 from ganvas.data.progress import progress_bar
-from ganvas.evaluation.features.known import Task, truth_of
+from ganvas.evaluation.features.known import Task, truth_of, visible
 from ganvas.models.classifier import PictureClassifier, split_heads
 from ganvas.networks.classifier import Classifier
 from ganvas.training.checkpoint import TrainingState
@@ -47,7 +47,7 @@ class Trained:
     tensors: dict[str, Tensor]
     """The network's, and "centre" and "matrix" of the projection."""
     accuracy: dict[str, float]
-    """By head, on pictures that it was not trained on: share told rightly, or R^2 of a number."""
+    """By head, on held-out pictures where it shows: share told rightly, or R^2 of a number."""
 
 
 def train_classifier(
@@ -113,19 +113,20 @@ def _describe(
 def _accuracy(
     network: Classifier, pack: Pack, config: DataConfig, task: Task, device: torch.device
 ) -> dict[str, float]:
-    """By head, on the validation split; empty where there is none."""
+    """By head, where it shows, on the validation split; empty where there is none."""
     examples = held_out_examples(pack, config, "validation", None)
     if len(examples.images) == 0:
         return {}
     everything = np.arange(len(examples.images))
     outputs = split_heads(_describe(network, examples.images, everything, device)[1], task.heads)
-    truth = truth_of(task, examples.labels, examples.indices)
-    return {
-        head.name: _share_right(outputs[head.name], truth[:, i])
-        if head.values
-        else _r_squared(outputs[head.name][:, 0], truth[:, i])
-        for i, head in enumerate(task.heads)
-    }
+    columns = truth_of(task, examples.labels, examples.indices).unbind(1)
+    truth = {head.name: column for head, column in zip(task.heads, columns, strict=True)}
+    scores = {}
+    for head in task.heads:
+        shown = visible(head.name, truth)
+        measure = _share_right if head.values else _r_squared
+        scores[head.name] = measure(outputs[head.name][shown], truth[head.name][shown])
+    return scores
 
 
 def _share_right(logits: Tensor, truth: Tensor) -> float:
@@ -133,7 +134,7 @@ def _share_right(logits: Tensor, truth: Tensor) -> float:
 
 
 def _r_squared(values: Tensor, truth: Tensor) -> float:
-    return 1 - ((values - truth).square().mean() / truth.var(correction=0)).item()
+    return 1 - ((values[:, 0] - truth).square().mean() / truth.var(correction=0)).item()
 
 
 def fit_projection(vectors: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:

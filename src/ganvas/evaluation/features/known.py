@@ -1,6 +1,6 @@
 """What is known about the pictures of a data set: their classes, or every attribute of avatars."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,14 @@ from ganvas.errors import DataError
 from ganvas.models.classifier import Head
 from ganvas.networks.classifier import SMALLEST
 
-_LIMITS = {attribute.name: attribute.limits for attribute in ATTRIBUTES}
+_ATTRIBUTES = {attribute.name: attribute for attribute in ATTRIBUTES}
+
+_HIDDEN_WHERE: dict[str, tuple[str, str]] = {
+    "hat_colour": ("hat", "none"),
+    "hair_colour": ("hair_style", "bald"),
+    "eye_colour": ("glasses", "sunglasses"),
+}
+"""What hardly shows where another attribute has some value: see `ganvas.data.builtin.avatars`."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ def truth_of(task: Task, labels: NDArray[np.int64] | None, indices: NDArray[np.i
 
 def _moments(name: str) -> tuple[float, float]:
     """Mean and standard deviation of a continuous attribute, which is uniform."""
-    low, high = _LIMITS[name]
+    low, high = _ATTRIBUTES[name].limits
     return (low + high) / 2, (high - low) / 12**0.5
 
 
@@ -90,6 +97,26 @@ def told(head: Head, output: Tensor) -> Tensor:
         return output.argmax(1)
     middle, spread = _moments(head.name)
     return output[:, 0] * spread + middle
+
+
+def visible(name: str, codes: Mapping[str, Tensor]) -> Tensor:
+    """On which faces an attribute of avatars shows.
+
+    Attributes are independent of each other, so among these faces, too, each value has its known
+    probability.
+
+    Args:
+        name: Of the attribute.
+        codes: Of all attributes, (N,) each.
+
+    Returns:
+        bool (N,): False where another attribute hides this one, such as the colour of a hat on
+        those who wear none.
+    """
+    if name not in _HIDDEN_WHERE:
+        return torch.ones(len(codes[name]), dtype=torch.bool)
+    other, hiding = _HIDDEN_WHERE[name]
+    return codes[other] != _ATTRIBUTES[other].values.index(hiding)
 
 
 def form(shape: Sequence[int]) -> str:
