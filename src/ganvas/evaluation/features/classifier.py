@@ -19,14 +19,14 @@ models of the same data only: the protocol names their hash.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from ganvas.data.config import DataConfig
@@ -56,8 +56,9 @@ class ClassifierFeatures(Features):
         tensors = {**trained.tensors}
         self._centre = tensors.pop("centre").to(device)
         self._matrix = tensors.pop("matrix").to(device)
-        self._network = Classifier(task.shape, sum(head.outputs for head in task.heads))
-        self._network.load_state_dict(tensors)
+        with torch.device("meta"):  # no random weights that would be replaced at once
+            self._network = Classifier(task.shape, sum(head.outputs for head in task.heads))
+        self._network.load_state_dict(tensors, assign=True)
         self._network.to(device).requires_grad_(False).eval()
         self.preparation = _preparation(task.shape, self._network.pool)
         self.identity = digest(trained.tensors, self.name, self.preparation)
@@ -135,7 +136,7 @@ def train_or_load_classifier(
     task = find_task(pack, config)
     rows = training_rows(pack, config)
     path = cache_folder() / "classifiers" / f"{_key(pack, task, rows)}.safetensors"
-    trained = _read(path)
+    trained = _read(path, task)
     if trained is None:
         if say is not None:
             say(f"Training a small classifier of {config.source}, once, to make features of.")
@@ -156,29 +157,33 @@ def _key(pack: Pack, task: Task, rows: NDArray[np.int64] | None) -> str:
     return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
 
-def _read(path: Path) -> Trained | None:
+def _read(path: Path, task: Task) -> Trained | None:
     """What was kept, None if nothing was or it is damaged."""
     try:
-        with safe_open(path, "pt") as file:
-            facts = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if digest(tensors, facts["accuracy"]) != facts["sha256"]:
+        tensors = load(path.read_bytes())  # mapped into memory, a file cut short would kill us
+        if not torch.equal(tensors.pop("sha256"), _checksum(tensors)):
             return None
-        return Trained(tensors, json.loads(facts["accuracy"]))
-    except (OSError, SafetensorError, LookupError, TypeError, ValueError):
+        accuracies = tensors.pop("accuracy").tolist()
+    except (OSError, SafetensorError, LookupError):
         return None
+    names = [head.name for head in task.heads]
+    return Trained(tensors, dict(zip(names, accuracies, strict=True)) if accuracies else {})
 
 
 def _write(trained: Trained, path: Path) -> bool:
     """Keep it; False where that cannot be done."""
-    accuracy = json.dumps(trained.accuracy)
-    facts = {"accuracy": accuracy, "sha256": digest(trained.tensors, accuracy)}
+    accuracies = torch.tensor(list(trained.accuracy.values()), dtype=torch.float64)
+    tensors = {**trained.tensors, "accuracy": accuracies}
     try:
         with atomic_write(path) as stream:
-            stream.write(save(trained.tensors, facts))
+            stream.write(save({**tensors, "sha256": _checksum(tensors)}))
     except (OSError, RunError):
         return False
     return True
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> Tensor:
+    return torch.tensor(list(bytes.fromhex(digest(tensors))), dtype=torch.uint8)
 
 
 def _preparation(shape: tuple[int, int, int], pool: int) -> str:
