@@ -40,7 +40,7 @@ from tests.training.judges import HashJudge, ScriptedJudge, fingerprint
 SCORES = (0.5, 0.6, 0.3, 0.4, 0.2, 0.9)
 """Of a run that is scored at 16, 32, ..., 96 images."""
 
-Appoint = Callable[[Judge], None]
+Appoint = Callable[[Judge | None], None]
 
 
 class Killed(BaseException):
@@ -51,7 +51,7 @@ class Killed(BaseException):
 def appoint(monkeypatch: pytest.MonkeyPatch) -> Appoint:
     """Let a judge score all trainings from now on."""
 
-    def use(judge: Judge) -> None:
+    def use(judge: Judge | None) -> None:
         monkeypatch.setattr(api, "make_judge", lambda *_: judge)
 
     return use
@@ -183,6 +183,7 @@ class Disturbing:
 def test_judging_does_not_disturb_the_training(
     tmp_path: Path, appoint: Appoint, recipe: str
 ) -> None:
+    appoint(None)
     plain = train_scored(tmp_path / "plain", recipe=recipe)
     appoint(Disturbing())
     judged = train_scored(tmp_path / "judged", recipe=recipe)

@@ -35,12 +35,12 @@ def inception_score(logits: Tensor, splits: int = 10) -> tuple[float, float]:
             "Inception score: the classifier's weights, or the pictures, are damaged."
         )
     log_p = logits.double().log_softmax(1)
+    p = log_p.exp()
     scores = []
     for part in range(splits):
-        part_log_p = log_p[part * count // splits : (part + 1) * count // splits]
-        p = part_log_p.exp()
-        log_marginal = p.mean(0).log().clamp(min=torch.finfo(torch.float64).min)  # 0 log 0 = 0
-        divergence = (p * (part_log_p - log_marginal)).sum(1)
-        scores.append(divergence.mean().exp())
+        rows = slice(part * count // splits, (part + 1) * count // splits)
+        marginal = p[rows].mean(0)
+        sureness = torch.dot(p[rows].flatten(), log_p[rows].flatten()) / len(p[rows])
+        scores.append((sureness - torch.xlogy(marginal, marginal).sum()).exp())
     values = torch.stack(scores)
     return values.mean().item(), values.std(correction=0).item()

@@ -106,8 +106,8 @@ class ClassifierFeatures(Features):
                 f"These features were trained on {form(wanted)}, but were given {form(found)}: "
                 "give pictures of that size, or use --features random."
             )
-        vectors: tuple[Tensor, Tensor] = self._network.describe(images / 127.5 - 1)
-        return vectors
+        description, outputs = self._network.describe(images / 127.5 - 1)
+        return description, outputs
 
 
 def train_or_load_classifier(
