@@ -17,6 +17,7 @@ from ganvas.errors import ConfigError, DataError, GanvasError, RunError
 if TYPE_CHECKING:
     from ganvas.api import load, reconstruct, report, resume, train
     from ganvas.latent.walk import interpolate
+    from ganvas.measuring import compare, evaluate_pictures, evaluate_run, story
 
 __all__ = [
     "ConfigError",
@@ -24,20 +25,28 @@ __all__ = [
     "GanvasError",
     "RunError",
     "__version__",
+    "compare",
+    "evaluate_pictures",
+    "evaluate_run",
     "interpolate",
     "load",
     "reconstruct",
     "report",
     "resume",
+    "story",
     "train",
 ]
 
 _LATER = {
+    "compare": "ganvas.measuring",
+    "evaluate_pictures": "ganvas.measuring",
+    "evaluate_run": "ganvas.measuring",
     "interpolate": "ganvas.latent.walk",
     "load": "ganvas.api",
     "reconstruct": "ganvas.api",
     "report": "ganvas.api",
     "resume": "ganvas.api",
+    "story": "ganvas.measuring",
     "train": "ganvas.api",
 }
 

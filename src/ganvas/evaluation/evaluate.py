@@ -177,17 +177,22 @@ def make_reference(
         pictures,
         observe(pictures.batches(), features, advance),
         training,
-        observe(training.batches(), features, advance) if len(training) else _nothing(features),
+        observe(training.batches(), features, advance, attributes=False)
+        if len(training)
+        else _nothing(features),
         notes,
     )
 
 
-def observe(batches: Iterator[Tensor], features: Features, advance: Advance) -> Observed:
-    """Look at every picture once."""
+def observe(
+    batches: Iterator[Tensor], features: Features, advance: Advance, *, attributes: bool = True
+) -> Observed:
+    """Look at every picture; where the features know attributes, read those off, too."""
     vectors: list[Tensor] = []
     logits: list[Tensor] = []
     energies: list[Tensor] = []
-    attributes: list[dict[str, Tensor]] = []
+    read_off: list[dict[str, Tensor]] = []
+    knows = attributes and isinstance(features, ClassifierFeatures) and features.knows_attributes
     for images in batches:
         extracted = features.extract(images, batch=BATCH)
         vectors.append(extracted.features)
@@ -195,15 +200,15 @@ def observe(batches: Iterator[Tensor], features: Features, advance: Advance) -> 
             logits.append(extracted.logits)
         if images.ndim == 4:
             energies.append(high_frequency_energy(images))
-        if isinstance(features, ClassifierFeatures) and features.knows_attributes:
-            attributes.append(features.attributes(images))
+        if knows and isinstance(features, ClassifierFeatures):
+            read_off.append(features.attributes(images))
         advance(len(images))
     return Observed(
         torch.cat(vectors),
         torch.cat(logits) if logits else None,
         torch.cat(energies) if energies else None,
-        {name: torch.cat([a[name] for a in attributes]) for name in attributes[0]}
-        if attributes
+        {name: torch.cat([some[name] for some in read_off]) for name in read_off[0]}
+        if read_off
         else {},
     )
 

@@ -1,8 +1,9 @@
 """Features: pictures in, vectors out, with an identity that a protocol can name."""
 
+import contextlib
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -70,13 +71,26 @@ class Features(ABC):
                     "A picture holds values that are not finite numbers (NaN), so it has no "
                     "features: its weights have diverged, or the file is damaged."
                 )
-            vectors, scores = self.compute(values)
+            with exactly(self.device):
+                vectors, scores = self.compute(values)
             features.append(vectors.float().cpu())
             if scores is not None:
                 logits.append(scores.float().cpu())
             if advance is not None:
                 advance(len(part))
         return Extracted(torch.cat(features), torch.cat(logits) if logits else None)
+
+
+@contextlib.contextmanager
+def exactly(device: torch.device) -> Iterator[None]:
+    """Compute in float32 to the last digit, whatever precision the caller trains in."""
+    was = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = was
 
 
 def to_rgb(images: Tensor) -> Tensor:
