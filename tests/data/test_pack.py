@@ -227,7 +227,7 @@ def test_avatars(tmp_path: Path) -> None:
     assert np.abs(grey.images[2, ..., 0].astype(int) - luma).max() <= 1
     alpha = pack("avatars", tmp_path, images=5, resolution=16, channels=4)
     assert (alpha.images[..., 3] == 255).all()
-    assert pack("avatars", tmp_path, images=4).shape == (3, 64, 64)
+    assert pack("avatars", tmp_path, images=4).shape == (3, 48, 48)
 
 
 def test_toys(tmp_path: Path) -> None:

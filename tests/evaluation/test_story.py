@@ -84,5 +84,5 @@ def test_all_models_are_trained_alike() -> None:
     configs = [STORY.config(part) for part in STORY.parts]
     assert {config.training.images for config in configs} == {STORY.images}
     assert len({config.data.model_dump_json() for config in configs}) == 1
-    assert configs[0].data.resolution == (64, 64)
+    assert configs[0].data.resolution == (STORY.resolution, STORY.resolution)
     assert len({config.training.seed for config in configs}) == 1

@@ -22,7 +22,7 @@ BUILTIN = ("avatars", "ring", "grid", "swiss-roll", "digits")
 DEFAULT_COUNT = 20_000
 """How many avatars or points are drawn unless `images` says otherwise."""
 
-AVATAR_RESOLUTION = (64, 64)
+AVATAR_RESOLUTION = (48, 48)
 """(height, width) at which avatars are drawn unless `resolution` says otherwise."""
 
 AVATAR_CLASSES = "hair_style"
@@ -67,7 +67,12 @@ class AvatarSource(DrawnSource):
                 f"Avatars have no attribute {attribute!r} that could give classes."
                 f"{nearest(attribute, list(discrete))}"
             )
-        identity = {"avatars": attribute, "seed": _SEED, "code": _drawing_code()}
+        identity = {
+            "avatars": attribute,
+            "seed": _SEED,
+            "code": _drawing_code(),
+            "resolution": AVATAR_RESOLUTION,
+        }
         super().__init__(name, identity, discrete[attribute])
         self._attribute = attribute
 

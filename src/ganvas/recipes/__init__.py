@@ -78,18 +78,20 @@ RECIPES: dict[str, Recipe] = {
             "dcgan-tiny",
             "Radford, Metz & Chintala, Unsupervised Representation Learning with DCGANs",
             2015,
-            "dcgan at half the width with R1: good faces in five minutes on two CPU cores",
+            "a narrow dcgan with R1: good faces of 48 px in five minutes on two CPU cores",
             # Small batches and a faster generator give the most progress per image early on. At
             # 64 px one such run without R1 (G 4e-4, D 1e-4) collapsed within 50,000 images; none
             # with R1 did. gamma is near 0.0002 pixels / batch (Karras et al. 2020a, code); 0.1
-            # and 1 left a stronger woven texture.
+            # and 1 left a stronger woven texture. Avatars of 48 px take three doublings from a
+            # grid of 6, which learn far faster than four from a grid of 4: in five minutes 64 px
+            # came to precision 0.30 and coverage 0.23 (classifier features, k = 5).
             GanConfig(
-                width=32,
+                width=48,
                 generator=Adam(learning_rate=4e-4, betas=(0.5, 0.999)),
                 discriminator=Adam(learning_rate=2e-4, betas=(0.5, 0.999)),
                 r1_gamma=0.02,
             ),
-            TrainingConfig(images=150_000, batch=32),
+            TrainingConfig(images=170_000, batch=32),
         ),
     )
 }

@@ -55,14 +55,14 @@ STORY = Story(
     title="From the autoencoder to DCGAN",
     introduction=(
         "Four models that learn to draw, in the order in which they were invented. All have seen "
-        "the same number of the same pictures, cartoon faces of 64 by 64 pixels whose attributes "
+        "the same number of the same pictures, cartoon faces of 48 by 48 pixels whose attributes "
         "are known, and are measured against faces that none of them has seen.\n\n"
         "Each chapter makes claims that the measurements decide: they are computed from the "
         "numbers, not written beside them."
     ),
     source="avatars",
-    resolution=64,
-    images=150_000,
+    resolution=48,
+    images=170_000,
     parts=(
         Part(
             "autoencoder",
@@ -98,8 +98,8 @@ STORY = Story(
             "dcgan-tiny",
             "DCGAN draws more of the faces, and better",
             "The same game between convolutional networks with batch normalisation (Radford, Metz "
-            "& Chintala 2015): an edge learned in one place is known in all. Here at half the "
-            "paper's width, and with a penalty on the discriminator's gradient that keeps the game "
+            "& Chintala 2015): an edge learned in one place is known in all. Here narrower than in "
+            "the paper, and with a penalty on the discriminator's gradient that keeps the game "
             "from collapsing (Mescheder, Geiger & Nowozin 2018).",
         ),
     ),
