@@ -107,3 +107,13 @@ def test_a_protocol_is_put_into_words_completely() -> None:
     assert words["size"] == "3 × 64 × 64"
     assert words["truncation"] == "none"
     assert words["fingerprint of the real pictures"] == "0123456789ab"
+
+
+def test_a_column_of_unlike_labels_is_named_by_what_they_share() -> None:
+    worst = score("worst", 0.1)
+    first = evaluation("a", worst.model_copy(update={"label": "Spread, worst (tilt)"}))
+    second = evaluation("b", worst.model_copy(update={"label": "Spread, worst (turn)"}))
+    (table,) = tables({"a": first, "b": second})
+    assert [column.label for column in table.columns] == ["Spread, worst"]
+    (alone,) = tables({"a": first})
+    assert [column.label for column in alone.columns] == ["Spread, worst (tilt)"]

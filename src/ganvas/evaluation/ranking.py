@@ -188,7 +188,9 @@ def _columns(evaluations: Mapping[str, Evaluation]) -> tuple[Column, ...]:
     found: dict[str, Column] = {}
     for evaluation in evaluations.values():
         for s in evaluation.scores:
-            found.setdefault(s.name, Column(s.name, s.label, s.about, s.better, s.group))
+            column = Column(s.name, s.label, s.about, s.better, s.group)
+            if found.setdefault(s.name, column).label != s.label:  # "worst (tilt)", "worst (turn)"
+                found[s.name] = replace(column, label=s.label.partition(" (")[0])
     return tuple(sorted(found.values(), key=lambda column: list(GROUPS).index(column.group)))
 
 

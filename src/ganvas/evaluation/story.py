@@ -102,19 +102,31 @@ CLAIMS: dict[str, tuple[Order | Bound, ...]] = {
             "sharpness", "gan", "above", "vae",
         ),
         Bound(
-            "It drops modes: more than half of the real faces find nothing like them among its "
-            "drawings.",
-            "coverage_k5", "gan", "below", 0.5,
+            "It pays for them with noise: few of its drawings pass for real faces.",
+            "precision_k5", "gan", "below", 0.5,
+        ),
+        Order(
+            "It drops modes: its drawings show fewer of the combinations of attributes that there "
+            "are than the VAE's.",
+            "mode_coverage", "gan", "below", "vae",
+        ),
+        Order(
+            "Its faces vary less in pose and shape than the VAE's.",
+            "attribute_spread", "gan", "below", "vae",
         ),
     ),
     "dcgan-tiny": (
         Order(
-            "It reaches more of the real faces than the GAN.",
+            "Its drawings reach more of the real faces than the GAN's.",
             "coverage_k5", "dcgan-tiny", "above", "gan",
         ),
         Order(
-            "It draws what there is more nearly as often as it occurs.",
-            "attributes_mean_tv", "dcgan-tiny", "below", "gan",
+            "They show more of the combinations of attributes that there are.",
+            "mode_coverage", "dcgan-tiny", "above", "gan",
+        ),
+        Order(
+            "They show every attribute more nearly as often as it occurs.",
+            "attribute_distance", "dcgan-tiny", "below", "gan",
         ),
         Order(
             "More of its drawings pass for real faces.",
