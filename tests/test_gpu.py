@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganvas import api
+from ganvas import api, measuring
 from ganvas.recipes import RECIPES
 from tests.models.test_every_model import stop_after
 from tests.tiny import assert_same_bits, final_state, tiny, train_quietly
@@ -43,3 +43,16 @@ def test_compiled_training_stays_close_to_eager(recipe: str, tmp_path: Path) -> 
     other = final_state(train_quietly(compiled, tmp_path / "compiled"))
     for name, tensor in eager.items():
         torch.testing.assert_close(tensor, other[name], atol=1e-3, rtol=1e-2)
+
+
+def test_a_run_is_measured_alike_on_a_gpu(recipe: str, tmp_path: Path) -> None:
+    run = train_quietly(tiny(recipe, "training.device=cpu"), tmp_path / "run")
+    found = {
+        device: measuring.evaluate_run(
+            run, measuring.Options("random", 100, device=device, progress=False), say=lambda _: None
+        )
+        for device in ("cuda", "cpu")
+    }
+    for there, here in zip(found["cuda"].scores, found["cpu"].scores, strict=True):
+        assert there.name == here.name
+        assert there.value == pytest.approx(here.value, rel=0.02, abs=0.02), here.name

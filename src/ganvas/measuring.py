@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ganvas.data.config import DataConfig
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
 from ganvas.data.progress import progress_bar
+from ganvas.data.source_types import printable
 from ganvas.data.sources import absolute
 from ganvas.errors import ConfigError, DataError, RunError
 from ganvas.evaluation.compare import Entry, write_comparison
@@ -142,7 +143,12 @@ def compare(
 ) -> list[Entry]:
     """Measure several runs alike; give what `write_comparison` makes a page of."""
     bench = _Bench(options, say)
-    return [bench.run(Path(run), None) for run in runs]
+    entries = [bench.run(Path(run), None) for run in runs]
+    names = [entry.name for entry in entries]
+    return [
+        entry if names.count(entry.name) == 1 else replace(entry, name=printable(str(run)))
+        for entry, run in zip(entries, runs, strict=True)
+    ]
 
 
 class _Bench:
@@ -183,8 +189,9 @@ class _Bench:
             *reconstruction_scores(model, reference),
         ]
         kept = find_checkpoint(folder.checkpoints, options.checkpoint, [])
+        name = printable(path.resolve().name)
         evaluation = self._evaluation(
-            path.name, reference, fakes, scores, time.perf_counter() - began, model.device
+            name, reference, fakes, scores, time.perf_counter() - began, model.device
         ).model_copy(
             update={
                 "model": config.name,
@@ -195,7 +202,7 @@ class _Bench:
             }
         )
         return Entry(
-            name=path.name,
+            name=name,
             evaluation=evaluation,
             history=History.read(folder.log) if folder.log.exists() else None,
             samples=_sheet(model, seed),
@@ -256,7 +263,7 @@ class _Bench:
         if n < self.options.n:
             notes.append(f"{n:,} pictures on each side, for want of more real ones.")
         return Evaluation(
-            subject=subject,
+            subject=printable(subject),
             model="",
             images=0,
             checkpoint="",
@@ -282,7 +289,7 @@ class _Bench:
             },
             device=device_name(device),
             versions={"ganvas": __version__, "torch": torch.__version__},
-            command=shlex.join(["ganvas", *sys.argv[1:]]),
+            command=printable(shlex.join(["ganvas", *sys.argv[1:]])),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 

@@ -1,5 +1,6 @@
 """Measuring runs: what is compared with what, and that each score means what it says."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,13 @@ def test_measuring_again_gives_the_same(runs: Path) -> None:
     first, second = (measuring.evaluate_run(runs / "gan", QUIET, say=silent) for _ in range(2))
     assert first.scores == second.scores
     assert not first.protocol.differences(second.protocol)
+
+
+def test_runs_of_equal_names_are_told_apart(runs: Path, tmp_path: Path) -> None:
+    twin = tmp_path / "gan"
+    shutil.copytree(runs / "gan", twin)
+    entries = measuring.compare([runs / "gan", twin], QUIET, say=silent)
+    assert [entry.name for entry in entries] == [str(runs / "gan"), str(twin)]
 
 
 def test_points_are_measured_against_their_modes(runs: Path) -> None:

@@ -18,8 +18,8 @@ from tests.tiny import tiny, train_quietly
 @pytest.mark.parametrize(
     ("recipe", "settings", "named"),
     [
-        ("gan", (), "kernel distance"),
-        ("vae", ("model.conditional=true",), "kernel distance"),
+        ("gan", (), "Fréchet distance"),
+        ("vae", ("model.conditional=true",), "Fréchet distance"),
         ("autoencoder", (), "mean squared error"),
         ("autoencoder", ("model.conditional=true",), "mean squared error"),
         ("gan", ("data.source=ring", "data.resolution=null"), "energy distance"),

@@ -1,8 +1,13 @@
 """The cheap score that training asks for now and then, on pictures held out from it.
 
-For pictures drawn from a prior it is the kernel distance (which needs few of them) in random
-features (which need no download), for points the energy distance, for a model without a prior the
-squared error of reconstructions.
+For pictures drawn from a prior it is the Fréchet distance in random features, which need no
+download, for points the energy distance, for a model without a prior the squared error of
+reconstructions.
+
+The kernel distance would be unbiased for few pictures, but in random features it hardly sees how
+good they are: of a `dcgan-tiny` run it called 85,000 images best (0.00009) and 170,000 worse
+(0.0006), while the Fréchet distance fell from 0.64 to 0.51 and coverage rose from 0.47 to 0.62.
+That it is biased does no harm here, where always the same number of pictures is drawn.
 """
 
 import torch
@@ -15,14 +20,15 @@ from ganvas.evaluation.evaluate import as_tensor
 from ganvas.evaluation.features.base import Features
 from ganvas.evaluation.features.points import PointFeatures
 from ganvas.evaluation.features.random import RandomFeatures
-from ganvas.evaluation.kernel import energy_distance, kernel_distance
+from ganvas.evaluation.frechet import frechet_distance
+from ganvas.evaluation.kernel import energy_distance
 from ganvas.models.base import Encodes, LatentModel, Model, Samples
 from ganvas.pictures import to_uint8
 from ganvas.training.config import RunConfig
 from ganvas.training.judging import Judge
 
-_SEED = 2**40
-"""Far from the seeds that anyone samples by hand."""
+_SEED = 3_000_000_000
+"""Far from the seeds that anyone samples by hand, and within the 32 bits that CPUs seed with."""
 _BATCH = 64
 
 
@@ -51,11 +57,11 @@ class _DrawingJudge:
         self._features: Features
         count = f"{len(examples.images):,} validation"
         if len(pack.shape) == 1:
-            self._features, self._distance = PointFeatures(model.device), energy_distance
+            self._features, self._distance = PointFeatures(model.device), _energy_distance
             self.name = f"energy distance to {count} points"
         else:
-            self._features, self._distance = RandomFeatures(model.device), kernel_distance
-            self.name = f"kernel distance, random features, {count} pictures"
+            self._features, self._distance = RandomFeatures(model.device), frechet_distance
+            self.name = f"Fréchet distance, random features, {count} pictures"
         self._examples = examples
         self._real: Tensor | None = None  # observed when first asked for
 
@@ -69,7 +75,7 @@ class _DrawingJudge:
         labels = _labels(model, self._examples)
         images = model.decode_all(model.sample_latents(count, _SEED), labels)
         drawn = images.cpu() if images.ndim == 2 else as_tensor(to_uint8(images))
-        return self._distance(self._real, self._features.extract(drawn).features).value
+        return self._distance(self._real, self._features.extract(drawn).features)
 
 
 class _ReconstructionJudge:
@@ -91,6 +97,10 @@ class _ReconstructionJudge:
             y = None if labels is None else labels[rows]
             total += (model.decode(model.encode(part, y), y).float() - part).square().sum().item()
         return total / images.numel()
+
+
+def _energy_distance(real: Tensor, fake: Tensor) -> float:
+    return energy_distance(real, fake).value
 
 
 def _labels(model: Model, examples: Examples) -> Tensor | None:
