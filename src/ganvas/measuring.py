@@ -23,6 +23,7 @@ from ganvas.data.source_types import printable
 from ganvas.data.sources import absolute
 from ganvas.errors import ConfigError, DataError, RunError
 from ganvas.evaluation.compare import Entry, write_comparison
+from ganvas.evaluation.definitions import order
 from ganvas.evaluation.evaluate import (
     FEWEST,
     MOST_TRAINING,
@@ -37,7 +38,6 @@ from ganvas.evaluation.evaluate import (
     latents_of,
     make_reference,
     observe,
-    order,
     real_pictures,
     reconstruction_scores,
     truth_scores,

@@ -62,15 +62,22 @@ def test_a_run_is_measured_with_everything_it_can_do(runs: Path, name: str) -> N
     assert ("path_length" in names) == (name != "autoencoder")
     assert found.protocol.n_real == found.protocol.n_fake == 40
     assert found.protocol.split == "test"
-    assert ("prior" in found.protocol.draws.split()) == (name != "autoencoder") or (
-        "want of a prior" in found.protocol.draws
-    )
+    stand_in = "N(0, I), for want of a prior"
+    assert found.protocol.draws == (stand_in if name == "autoencoder" else "prior")
     assert found.images == 16
     assert all(score.floor is not None for score in found.scores if score.group == "generation")
     written = Evaluation.model_validate_json((runs / name / "evaluation.json").read_text())
     assert written == found
     assert (runs / name / "evaluation.html").stat().st_size > 10_000
     assert (runs / name / "closest-pairs.png").exists()
+
+
+def test_the_classifier_of_avatars_knows_the_truth_about_them(runs: Path) -> None:
+    options = measuring.Options(n=40, progress=False)
+    found = measuring.evaluate_run(runs / "gan", options, say=silent)
+    assert found.protocol.features == "classifier"
+    names = {score.name for score in found.scores}
+    assert {"inception_score", "mode_coverage", "attribute_distance"} <= names
 
 
 def test_measuring_again_gives_the_same(runs: Path) -> None:

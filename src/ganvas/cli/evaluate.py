@@ -15,7 +15,7 @@ Features = Annotated[
     ),
 ]
 N = Annotated[int, typer.Option("-n", help="Pictures on each side, at most.", min=1)]
-Seed = Annotated[int, typer.Option(help="Of the first picture drawn.", min=0, max=2**62)]
+Seed = Annotated[int, typer.Option(help="Of the first picture drawn.", min=0, max=2**32 - 1)]
 Checkpoint = Annotated[str, typer.Option(help="last, best, or the number of one.")]
 Weights = Annotated[
     Path | None, typer.Option(help="Local weights: a file (inception) or a folder (dinov2).")

@@ -11,7 +11,7 @@ def sample(
     n: Annotated[int, typer.Option("-n", help="How many pictures.", min=1)] = 64,
     seed: Annotated[
         int,
-        typer.Option(help="Of the first picture; the next have seed + 1, ...", min=0, max=2**62),
+        typer.Option(help="Of the first picture; then seed + 1, ...", min=0, max=2**32 - 1),
     ] = 0,
     labels: Annotated[
         str | None, typer.Option(help="Classes, by name or number, used in turn: cat,dog.")

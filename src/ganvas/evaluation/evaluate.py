@@ -6,7 +6,7 @@ copies. Pictures stream through in batches; only vectors and a few numbers of ea
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from ganvas.data.held_out import held_out_examples, training_rows
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack
 from ganvas.errors import DataError
+from ganvas.evaluation.definitions import make_score
 from ganvas.evaluation.estimate import Estimate, mean
 from ganvas.evaluation.features.base import Features
 from ganvas.evaluation.features.classifier import ClassifierFeatures
@@ -28,7 +29,7 @@ from ganvas.evaluation.kernel import energy_distance, kernel_distance
 from ganvas.evaluation.manifold import manifold_scores
 from ganvas.evaluation.memorisation import Memorisation, memorisation
 from ganvas.evaluation.path_length import path_length
-from ganvas.evaluation.protocol import Better, Score, Split
+from ganvas.evaluation.protocol import Score, Split
 from ganvas.evaluation.reconstruction import psnr, ssim
 from ganvas.evaluation.sharpness import energy_ratio, high_frequency_energy
 from ganvas.evaluation.truth import avatar_scores, toy_scores
@@ -248,7 +249,7 @@ def generation_scores(reference: Reference, fakes: Observed) -> list[Score]:
     others = reference.training.first(n)
     floors = _compare(reference.real, others) if len(others.features) >= FEWEST else {}
     return [
-        _score(name, estimate, floors[name].value if name in floors else None)
+        make_score(name, estimate, floors[name].value if name in floors else None)
         for name, estimate in measured.items()
     ]
 
@@ -259,8 +260,8 @@ def copying(reference: Reference, fakes: Observed) -> tuple[list[Score], Memoris
         return [], None
     found = memorisation(reference.training.features, reference.real.features, fakes.features)
     scores = [
-        _score("memorisation_closer", found.closer, 0.5),
-        _score("memorisation_copies", found.copies, 0.01),
+        make_score("memorisation_closer", found.closer, 0.5),
+        make_score("memorisation_copies", found.copies, 0.01),
     ]
     return scores, found
 
@@ -278,7 +279,7 @@ def latent_scores(model: LatentModel, features: Features, n: int, seed: int) -> 
     """How even the latent space is, for pictures drawn from a prior."""
     if len(model.shape) == 1 or not isinstance(model, Samples):
         return []
-    return [_score("path_length", path_length(model, features, n, seed), None)]
+    return [make_score("path_length", path_length(model, features, n, seed), None)]
 
 
 @torch.no_grad()
@@ -299,10 +300,11 @@ def reconstruction_scores(model: LatentModel, reference: Reference) -> list[Scor
         similarity.append(ssim(images.float(), decoded.float()))
         before.append(high_frequency_energy(images))
         after.append(high_frequency_energy(decoded))
+    detail = energy_ratio(torch.cat(before), torch.cat(after))
     return [
-        _score("psnr", mean(torch.cat(signal)), None),
-        _score("ssim", mean(torch.cat(similarity)), None),
-        _score("reconstruction_sharpness", energy_ratio(torch.cat(before), torch.cat(after)), 1.0),
+        make_score("psnr", mean(torch.cat(signal)), None),
+        make_score("ssim", mean(torch.cat(similarity)), None),
+        make_score("reconstruction_sharpness", detail, 1.0),
     ]
 
 
@@ -328,24 +330,6 @@ def _compare(real: Observed, fake: Observed) -> dict[str, Estimate]:
     return scores
 
 
-def _score(name: str, estimate: Estimate, floor: float | None) -> Score:
-    label, group, better, digits, about = _DEFINITIONS[name]
-    finite = bool(np.isfinite(estimate.value))
-    return Score.model_validate(
-        {
-            "name": name,
-            "group": group,
-            "label": label,
-            "about": about,
-            "value": estimate.value if finite else None,
-            "interval": estimate.interval if finite else None,
-            "floor": floor,
-            "better": better,
-            "digits": digits,
-        }
-    )
-
-
 def _of_pack(pack: Pack, rows: NDArray[np.int64]) -> Real:
     return Real(pack.images, rows, None if pack.labels is None else pack.labels[rows])
 
@@ -357,93 +341,3 @@ def _shuffled(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _nothing(features: Features) -> Observed:
     return Observed(torch.empty(0, features.size))
-
-
-_Definition = tuple[str, str, Better, int, str]
-_DEFINITIONS: dict[str, _Definition] = {
-    "frechet_distance": (
-        "Fréchet distance", "generation", "lower", 3,
-        "Distance between Gaussians fitted to the features of both sides (Heusel et al. 2017); "
-        "called FID only with inception features and 50,000 pictures.",
-    ),
-    "kernel_distance": (
-        "Kernel distance", "generation", "lower", 5,
-        "Squared maximum mean discrepancy with a cubic kernel, unbiased (Bińkowski et al. 2018); "
-        "called KID with inception features.",
-    ),
-    "energy_distance": (
-        "Energy distance", "generation", "lower", 5,
-        "2 E|x - y| - E|x - x'| - E|y - y'|, unbiased (Székely & Rizzo 2013).",
-    ),
-    "precision_k3": (
-        "Precision, k=3", "generation", "higher", 3,
-        "Share of drawn pictures that lie within reach of a real one: quality (Kynkäänniemi et al. "
-        "2019).",
-    ),
-    "recall_k3": (
-        "Recall, k=3", "generation", "higher", 3,
-        "Share of real pictures that lie within reach of a drawn one: diversity (Kynkäänniemi et "
-        "al. 2019).",
-    ),
-    "precision_k5": (
-        "Precision, k=5", "generation", "higher", 3,
-        "As precision, reaching to the fifth neighbour.",
-    ),
-    "recall_k5": (
-        "Recall, k=5", "generation", "higher", 3, "As recall, reaching to the fifth neighbour."
-    ),
-    "density_k5": (
-        "Density, k=5", "generation", "higher", 3,
-        "How many real pictures a drawn one lies within reach of, over k: quality, robust against "
-        "outliers; 1 for real ones (Naeem et al. 2020).",
-    ),
-    "coverage_k5": (
-        "Coverage, k=5", "generation", "higher", 3,
-        "Share of real pictures with a drawn one among their neighbours: diversity, robust against "
-        "outliers (Naeem et al. 2020).",
-    ),
-    "inception_score": (
-        "Inception score", "generation", "higher", 2,
-        "exp of the mean KL divergence between the classifier's answer to one picture and to all: "
-        "clear and varied pictures score up to the number of classes (Salimans et al. 2016); named "
-        "after the Inception network, measured here with the features' own classifier.",
-    ),
-    "sharpness": (
-        "Sharpness", "generation", "floor", 3,
-        "High-frequency energy of the drawn pictures over that of the real ones: below 1 blurred, "
-        "above 1 noisy.",
-    ),
-    "memorisation_closer": (
-        "Nearer than unseen", "generation", "floor", 3,
-        "Probability that a drawn picture is nearer to a training picture than an unseen real one "
-        "is: 0.5 for new pictures, towards 1 for copies (Meehan et al. 2020).",
-    ),
-    "memorisation_copies": (
-        "Copies", "generation", "floor", 4,
-        "Share of drawn pictures that are nearer to a training picture than 99% of unseen real "
-        "ones are: 0.01 is what chance gives.",
-    ),
-    "path_length": (
-        "Path length", "latent", "lower", 2,
-        "Mean squared change of the features over a short step between two latents, by the step's "
-        "square: how evenly the latent space is laid out (after Karras et al. 2019).",
-    ),
-    "psnr": (
-        "PSNR", "reconstruction", "higher", 2,
-        "Peak signal-to-noise ratio of reconstructed unseen pictures, in dB.",
-    ),
-    "ssim": (
-        "SSIM", "reconstruction", "higher", 3,
-        "Structural similarity of reconstructed unseen pictures (Wang et al. 2004).",
-    ),
-    "reconstruction_sharpness": (
-        "Sharpness of reconstructions", "reconstruction", "floor", 3,
-        "High-frequency energy of the reconstructions over that of the pictures themselves.",
-    ),
-}  # fmt: skip
-
-
-def order(scores: Sequence[Score]) -> tuple[Score, ...]:
-    """Scores by group, in the order in which they should be read."""
-    groups = ("generation", "truth", "latent", "reconstruction")
-    return tuple(sorted(scores, key=lambda score: groups.index(score.group)))

@@ -48,6 +48,7 @@ class Protocol(Record):
 
 
 Better = Literal["lower", "higher", "floor"]
+Group = Literal["generation", "truth", "latent", "reconstruction"]
 
 
 class Score(Record):
@@ -55,7 +56,7 @@ class Score(Record):
 
     name: str
     """Such as "frechet_distance"."""
-    group: Literal["generation", "truth", "latent", "reconstruction"]
+    group: Group
     label: str
     """For tables: "Fréchet distance"."""
     about: str

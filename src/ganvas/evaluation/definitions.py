@@ -1,0 +1,120 @@
+"""What each score is called, what it means and which way is better."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ganvas.evaluation.estimate import Estimate
+from ganvas.evaluation.protocol import Better, Group, Score
+
+
+class Definition(NamedTuple):
+    """What is the same of a score whenever it is measured; the fields are those of `Score`."""
+
+    label: str
+    group: Group
+    better: Better
+    digits: int
+    about: str
+
+
+DEFINITIONS: dict[str, Definition] = {
+    "frechet_distance": Definition(
+        "Fréchet distance", "generation", "lower", 3,
+        "Distance between Gaussians fitted to the features of both sides (Heusel et al. 2017); "
+        "called FID only with inception features and 50,000 pictures.",
+    ),
+    "kernel_distance": Definition(
+        "Kernel distance", "generation", "lower", 5,
+        "Squared maximum mean discrepancy with a cubic kernel, unbiased (Bińkowski et al. 2018); "
+        "called KID with inception features.",
+    ),
+    "energy_distance": Definition(
+        "Energy distance", "generation", "lower", 5,
+        "2 E|x - y| - E|x - x'| - E|y - y'|, unbiased (Székely & Rizzo 2013).",
+    ),
+    "precision_k3": Definition(
+        "Precision, k=3", "generation", "higher", 3,
+        "Share of drawn pictures that lie within reach of a real one: quality (Kynkäänniemi et al. "
+        "2019).",
+    ),
+    "recall_k3": Definition(
+        "Recall, k=3", "generation", "higher", 3,
+        "Share of real pictures that lie within reach of a drawn one: diversity (Kynkäänniemi et "
+        "al. 2019).",
+    ),
+    "precision_k5": Definition(
+        "Precision, k=5", "generation", "higher", 3,
+        "As precision, reaching to the fifth neighbour.",
+    ),
+    "recall_k5": Definition(
+        "Recall, k=5", "generation", "higher", 3, "As recall, reaching to the fifth neighbour."
+    ),
+    "density_k5": Definition(
+        "Density, k=5", "generation", "higher", 3,
+        "How many real pictures a drawn one lies within reach of, over k: quality, robust against "
+        "outliers; 1 for real ones (Naeem et al. 2020).",
+    ),
+    "coverage_k5": Definition(
+        "Coverage, k=5", "generation", "higher", 3,
+        "Share of real pictures with a drawn one among their neighbours: diversity, robust against "
+        "outliers (Naeem et al. 2020).",
+    ),
+    "inception_score": Definition(
+        "Inception score", "generation", "higher", 2,
+        "exp of the mean KL divergence between the classifier's answer to one picture and to all: "
+        "clear and varied pictures score up to the number of classes (Salimans et al. 2016); named "
+        "after the Inception network, measured here with the features' own classifier.",
+    ),
+    "sharpness": Definition(
+        "Sharpness", "generation", "floor", 3,
+        "High-frequency energy of the drawn pictures over that of the real ones: below 1 blurred, "
+        "above 1 noisy.",
+    ),
+    "memorisation_closer": Definition(
+        "Nearer than unseen", "generation", "floor", 3,
+        "Probability that a drawn picture is nearer to a training picture than an unseen real one "
+        "is: 0.5 for new pictures, towards 1 for copies (Meehan et al. 2020).",
+    ),
+    "memorisation_copies": Definition(
+        "Copies", "generation", "floor", 4,
+        "Share of drawn pictures that are nearer to a training picture than 99% of unseen real "
+        "ones are: 0.01 is what chance gives.",
+    ),
+    "path_length": Definition(
+        "Path length", "latent", "lower", 2,
+        "Mean squared change of the features over a short step between two latents, by the step's "
+        "square: how evenly the latent space is laid out (after Karras et al. 2019).",
+    ),
+    "psnr": Definition(
+        "PSNR", "reconstruction", "higher", 2,
+        "Peak signal-to-noise ratio of reconstructed unseen pictures, in dB.",
+    ),
+    "ssim": Definition(
+        "SSIM", "reconstruction", "higher", 3,
+        "Structural similarity of reconstructed unseen pictures (Wang et al. 2004).",
+    ),
+    "reconstruction_sharpness": Definition(
+        "Sharpness of reconstructions", "reconstruction", "floor", 3,
+        "High-frequency energy of the reconstructions over that of the pictures themselves.",
+    ),
+}  # fmt: skip
+"""By name. Those against a known truth are in `ganvas.evaluation.truth`."""
+
+
+def make_score(name: str, estimate: Estimate, floor: float | None) -> Score:
+    """The score of a name; without a value where it is not finite."""
+    finite = math.isfinite(estimate.value)
+    return Score(
+        name=name,
+        value=estimate.value if finite else None,
+        interval=estimate.interval if finite else None,
+        floor=floor,
+        **DEFINITIONS[name]._asdict(),
+    )
+
+
+def order(scores: Sequence[Score]) -> tuple[Score, ...]:
+    """Scores by group, in the order in which they should be read."""
+    groups = ("generation", "truth", "latent", "reconstruction")
+    return tuple(sorted(scores, key=lambda score: groups.index(score.group)))
