@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ganvas.evaluation.curves import BOTTOM, LEFT, RIGHT, TOP, chart, compact, smooth, thin
@@ -107,6 +107,9 @@ def test_compact_numbers(value: float, text: str) -> None:
     st.lists(st.one_of(st.none(), st.floats()), min_size=1, max_size=40),
     st.booleans(),
 )
+@example([5e-324], True)
+@example([0.0, 5e-324, 1e-300], False)
+@example([1e300, -1e300], False)
 def test_any_values_can_be_drawn(values: list[float | None], from_zero: bool) -> None:
     drawn = chart("loss", range(len(values)), {"a": values}, from_zero=from_zero)
     if drawn is not None:

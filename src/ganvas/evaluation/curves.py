@@ -19,7 +19,7 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 446, 10, 214  # the frame, in the units of WIDTH 
 
 _POINTS = 400  # drawn per line; more cannot be told apart on a screen
 _SMOOTHING = 0.04  # the moving average's share of the history
-_ABSURD = 1e100  # as good as infinite, and too large to calculate with
+_ABSURD = 1e100  # as good as infinite, and too large to calculate with; its inverse is as good as 0
 _LOG_RATIO = 50.0  # positive values that differ by more than this get a logarithmic axis
 
 
@@ -169,6 +169,7 @@ def _average(values: Values, reach: int) -> Values:
 def _gaps(values: Sequence[float | None]) -> Values:
     """The values with NaN wherever there is none that can be drawn."""
     array = np.array([np.nan if value is None else value for value in values], np.float64)
+    array = np.where(np.abs(array) < 1 / _ABSURD, 0.0, array)
     return np.where(np.abs(array) < _ABSURD, array, np.nan)
 
 
