@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-NAMES = ("startup", "loading", "training", "metrics")
+NAMES = ("startup", "loading", "training", "penalties", "metrics")
 
 
 def main() -> None:

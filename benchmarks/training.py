@@ -22,7 +22,8 @@ from benchmarks.table import alternate, print_table
 from ganvas import api
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
-from ganvas.models.gan import Gan, GanConfig
+from ganvas.models.gan import Gan
+from ganvas.models.gan_config import GanConfig
 from ganvas.training.distributed import Processes
 from ganvas.training.prepare import complete, own_randomness, prepare
 from ganvas.training.run_folder import RunFolder

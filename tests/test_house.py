@@ -16,7 +16,7 @@ FOUNDATIONS = {"_version", "errors", "files", "pictures", "progress", "settings"
 
 ROOMS = [
     *("data", "networks", "losses", "models", "training", "recipes", "evaluation", "doctor"),
-    *("latent", "interop", "studio", "api", "measuring", "cli"),
+    *("latent", "interop", "studio", "api", "measuring", "failures", "cli"),
 ]
 """A room may import only from rooms above it, that is, before it in this list."""
 

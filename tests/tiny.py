@@ -7,16 +7,23 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganvas import api
+from ganvas.models.gan_config import GanConfig
+from ganvas.recipes import find_recipe
 from ganvas.training.config import RunConfig
 
 
 def tiny(recipe: str, *settings: str) -> RunConfig:
-    """A recipe small enough to train in a second: 96 images of 16x16 in steps of 8."""
+    """A recipe small enough to train in a second: 96 images of 16x16 in steps of 8 or 16."""
+    model = find_recipe(recipe).model
+    game = ["model.blocks=1"] if isinstance(model, GanConfig) else []
+    if isinstance(model, GanConfig) and model.critic_steps > 1:
+        game.append("model.critic_steps=2")
     return api.configure(
         recipe,
         resolution=16,
         images=96,
         settings=[
+            *game,
             "data.images=40",
             "model.width=4",
             "model.latent_size=8",

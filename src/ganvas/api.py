@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganvas.data.held_out import count_held_out
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
 from ganvas.data.sources import absolute
@@ -20,6 +21,8 @@ from ganvas.evaluation.report import write_report
 from ganvas.models import build_model
 from ganvas.models.base import Encodes, LatentModel, Samples, alternate, required_labels
 from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
+from ganvas.recipes.choosing import FLIP_HINT, check_choices, choose, leave_open, still_true
+from ganvas.recipes.rules import Facts
 from ganvas.training.checkpoint import (
     BEST,
     LAST,
@@ -60,6 +63,7 @@ def configure(
     resolution: str | int | None = None,
     images: int | None = None,
     settings: Sequence[str] = (),
+    auto: bool = False,
 ) -> RunConfig:
     """The configuration of a recipe, or of a file, with changes.
 
@@ -70,9 +74,12 @@ def configure(
         resolution: One number or HEIGHTxWIDTH.
         images: Length of the training, in images shown.
         settings: Further changes such as "model.width=32".
+        auto: Leave what neither `settings` nor the file sets, and can be chosen by the pictures
+            (batch, learning rates, penalty weight, ...), to be chosen when the training starts.
 
     Raises:
-        ConfigError: A name or a value is wrong; the message names it.
+        ConfigError: A name or a value is wrong, or `auto` has nothing to choose; the message says
+            which.
     """
     start = find_recipe(model).config if config is None else read_config(config)
     values: dict[str, Any] = start.model_dump(mode="json")
@@ -83,9 +90,12 @@ def configure(
     ):
         if value is not None:
             values[section][field] = value
-    chosen = RunConfig.parse(override(values, settings))
-    where = absolute(chosen.data.source)  # so that the run can be resumed from any folder
-    return chosen.model_copy(update={"data": chosen.data.model_copy(update={"source": where})})
+    result = still_true(RunConfig.parse(override(values, settings)), before=start)
+    if auto:
+        of_file = {} if config is None else start.model_dump(mode="json", exclude_unset=True)
+        result = leave_open(result, given=override(of_file, settings))
+    where = absolute(result.data.source)  # so that the run can be resumed from any folder
+    return result.model_copy(update={"data": result.data.model_copy(update={"source": where})})
 
 
 def train(
@@ -102,7 +112,7 @@ def train(
         out: The run folder to make (default: runs/MODEL-DATA, numbered if that exists).
         say: Gets what a user should know, one line at a time.
         **changes: With a recipe's name, the arguments of `configure`: data, resolution, images,
-            settings.
+            settings, auto.
 
     Returns:
         The run folder.
@@ -115,6 +125,7 @@ def train(
         raise ConfigError(f"a whole configuration was given, so {', '.join(changes)} cannot be.")
     config = model if isinstance(model, RunConfig) else configure(model, **changes)
     resolve_device(config.training.device)  # a wrong one should fail before anything is written
+    check_choices(config)
     folder = RunFolder(Path(out) if out is not None else _free_folder(config))
     with process_group(config.training.device) as processes:
         _run(folder, config, processes, say, new=True)
@@ -206,13 +217,13 @@ def report(run: str | Path) -> Path:
 
 
 def list_models() -> list[dict[str, Any]]:
-    """Every recipe as a plain record; parameters are those for 64x64 RGB images."""
+    """Every recipe as a plain record; parameters are those for 64x64 RGB images of ten classes."""
     with torch.device("meta"):
         return [_describe(recipe) for recipe in RECIPES.values()]
 
 
 def _describe(recipe: Recipe) -> dict[str, Any]:
-    model = build_model(recipe.model, (3, 64, 64))
+    model = build_model(recipe.model, (3, 64, 64), tuple("0123456789"))
     abilities = {"sample": Samples, "reconstruct": Encodes, "interpolate": LatentModel}
     return {
         "name": recipe.name,
@@ -239,6 +250,8 @@ def _run(
 
 def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say, new: bool) -> None:
     pack = _open_data(config, processes)
+    if new and config.choose:
+        config = _choose(config, pack, processes, say)
     with own_randomness(), explain_memory(config):
         config = complete(config, pack)
         if not new:
@@ -269,6 +282,22 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
     if processes.is_main:
         write_report(folder.path)
         say(_result(folder, state, reason))
+
+
+def _choose(config: RunConfig, pack: Pack, processes: Processes, say: Say) -> RunConfig:
+    """Choose what is left to choose, and say how."""
+    facts = Facts(
+        shape=pack.shape,
+        pictures=len(pack) - count_held_out(pack, config.data),
+        device=resolve_device(config.training.device).type,
+        processes=processes.world,
+    )
+    decided = choose(config, facts)
+    for name in config.choose:
+        say(f"Chose {name}: {decided.chosen[name]}")
+    if facts.pixels is not None and not config.data.flip:
+        say(FLIP_HINT)
+    return decided
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ import torch
 from ganvas.errors import ConfigError
 from ganvas.latent.walk import interpolate, lerp, slerp, walk
 from ganvas.models.autoencoder import Autoencoder, AutoencoderConfig
-from ganvas.models.gan import Gan, GanConfig
+from ganvas.models.gan import Gan
+from ganvas.models.gan_config import GanConfig
 from ganvas.models.vae import Vae, VaeConfig
 
 

@@ -1,6 +1,7 @@
 """One step: which phases run, what data and noise they see, what they change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ from ganvas.data.loader import Loader
 from ganvas.data.pack import Pack, open_pack
 from ganvas.errors import RunError
 from ganvas.models.base import Model
-from ganvas.models.phase import Adam, Batch, Draws, Losses, Phase
+from ganvas.models.phase import Adam, Batch, Draws, Losses, Phase, derive_seed
+from ganvas.models.schedule import Schedule
 from ganvas.training.checkpoint import TrainingState
 from ganvas.training.config import TrainingConfig
 from ganvas.training.distributed import Processes
 from ganvas.training.ema import Ema
-from ganvas.training.step import Plan, derive_seed, make_optimizers, train_step
+from ganvas.training.step import Plan, make_optimizers, train_step
 
 BATCH = 4
 Loss = Callable[["Recorder", str, Batch], Tensor]
@@ -271,3 +273,75 @@ def test_the_callers_randomness_is_left_alone(tmp_path: Path) -> None:
     train_quietly(tiny("gan", "training.images=16"), tmp_path / "run")
     assert torch.equal(torch.rand(2), expected)
     assert torch.backends.cudnn.deterministic is deterministic
+
+
+class Configured(Recorder):
+    """One phase with an optimiser and an `after` of one's own."""
+
+    def __init__(self, optimizer: Adam) -> None:
+        super().__init__([("a", "first", 1, 1)])
+        self.optimizer = optimizer
+        self.told: list[tuple[dict[str, float], int]] = []
+
+    def phases(self) -> tuple[Phase, ...]:
+        (phase,) = super().phases()
+        return (replace(phase, optimizer=self.optimizer, loss=self.part, after=self.note),)
+
+    def part(self, batch: Batch) -> Losses:
+        return Losses(mean_of(self, "first", batch), {"mean": batch.images.mean()})
+
+    def note(self, measured: Mapping[str, Tensor], images: int) -> None:
+        self.told.append(({name: float(value) for name, value in measured.items()}, images))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_after_an_update_the_model_is_told_what_it_measured(pack: Pack, accumulate: int) -> None:
+    model = Configured(Adam())
+    state, plan = start(model, pack, accumulate=accumulate)
+    train_step(state, plan)
+    ((measured, images),) = model.told
+    whole, _ = plan.loader.fetch(0)
+    assert images == BATCH
+    assert measured["mean"] == pytest.approx(float(whole.mean()), abs=1e-6)
+    assert set(measured) == {"total", "mean"}
+
+
+def test_schedules_move_the_rates_and_start_with_the_first_step(pack: Pack) -> None:
+    rate, beta = Schedule(start=1e-2, end=0), Schedule(start=0.9, end=0.99)
+    model = Configured(Adam(learning_rate=rate, betas=(0.0, beta)))
+    state, plan = start(model, pack)
+    (optimizer,) = state.optimizers.values()
+    seen = []
+    for _ in range(3):
+        train_step(state, plan)
+        group = optimizer.param_groups[0]
+        seen.append((group["lr"], group["betas"]))
+    shares = [step * BATCH / plan.config.images for step in range(3)]
+    assert seen == [(rate.at(share), (0.0, beta.at(share))) for share in shares]
+    assert seen[0][0] == 1e-2
+
+
+def test_a_long_gradient_is_cut_to_its_greatest_length(pack: Pack) -> None:
+    """Seen in Adam's first average, which is (1 - beta1) times the gradient."""
+    model = Configured(Adam(betas=(0.5, 0.9), max_gradient_norm=1e-3))
+    state, plan = start(model, pack)
+    updates = train_step(state, plan)
+    assert updates["a"][0].gradient_norm > 2e-3  # what is logged is the length before
+    (optimizer,) = state.optimizers.values()
+    averages = [values["exp_avg"] for values in optimizer.state.values()]
+    length = torch.cat([average.flatten() for average in averages]).norm() / 0.5
+    torch.testing.assert_close(length, torch.tensor(1e-3), rtol=1e-2, atol=0)
+
+
+def test_forked_numbers_do_not_depend_on_what_was_drawn_before() -> None:
+    def draws() -> Draws:
+        return Draws(torch.Generator().manual_seed(7), slice(1, 3), 4)
+
+    first, second = draws(), draws()
+    second.normal(5)
+    assert torch.equal(first.fork("a").uniform(2), second.fork("a").uniform(2))
+    assert not torch.equal(first.fork("a").uniform(2), first.fork("b").uniform(2))
+    assert not torch.equal(draws().uniform(2), draws().fork("a").uniform(2))
+    whole = Draws(torch.Generator().manual_seed(7), slice(0, 4), 4)
+    assert torch.equal(whole.fork("a").normal(2)[1:3], first.fork("a").normal(2))
+    assert first.uniform(3).shape == (2, 3)

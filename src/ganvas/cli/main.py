@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from ganvas.cli import compare, data, evaluate, models, reconstruct, report, sample, train, walk
+from ganvas.cli import (
+    compare,
+    data,
+    evaluate,
+    failures,
+    models,
+    reconstruct,
+    report,
+    sample,
+    train,
+    walk,
+)
 from ganvas.errors import GanvasError
 
 app = typer.Typer(
@@ -23,6 +34,7 @@ app.command("interpolate")(walk.interpolate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("story")(compare.story)
+app.command("failures")(failures.failures)
 app.command("report")(report.report)
 
 

@@ -11,8 +11,10 @@ def models(
     """List every model: paper, year, parameters, and what it can do."""
     import json
 
+    from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from ganvas import api
 
@@ -20,11 +22,25 @@ def models(
     if json_output:
         typer.echo(json.dumps(rows, indent=1))
         return
-    table = Table(title="ganvas train MODEL", caption="Parameters for 64x64 RGB images.")
-    for heading in ("model", "year", "paper", "parameters", "can", "what it does"):
+    table = Table(
+        title="ganvas train MODEL",
+        caption="Parameters for 64x64 RGB images (of ten classes where it takes them).",
+        box=box.HORIZONTALS,
+        show_lines=True,
+    )
+    for heading in ("model", "parameters", "what it does"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        counts = "\n".join(f"{name} {count:,}" for name, count in row["parameters"].items())
-        cells = (row["name"], str(row["year"]), row["paper"], counts, "\n".join(row["can"]))
-        table.add_row(*cells, row["summary"])
+        counts = "\n".join(f"{name} {_short(count)}" for name, count in row["parameters"].items())
+        about = Text(f"{row['summary']}\n")
+        about.append(f"{row['paper']}, {row['year']}\n{', '.join(row['can'])}", style="dim")
+        table.add_row(row["name"], counts, about)
     Console().print(table)
+
+
+def _short(count: int) -> str:
+    """A number of parameters to three digits: 2.17 M."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)

@@ -31,6 +31,14 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="A config.yaml to repeat or start from.")
     ] = None,
+    auto: Annotated[
+        bool,
+        typer.Option(
+            "--auto",
+            help="Choose batch, learning rates, penalty weight, averaging and augmentation by size "
+            "and number of the pictures, and say how; what --set sets stays.",
+        ),
+    ] = False,
 ) -> None:
     """Train a model; with nothing else, cartoon faces to a good generator in about five minutes."""
     from ganvas import api
@@ -45,6 +53,7 @@ def train(
         resolution=resolution,
         images=images,
         settings=set_ or [],
+        auto=auto,
     )
     _exit_if_interrupted(api.train(chosen, out=out, say=typer.echo))
 

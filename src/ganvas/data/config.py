@@ -49,7 +49,8 @@ class DataConfig(Settings):
     source: str = "avatars"
     """A folder, a ZIP, a Parquet file or a folder of them, `hf:owner/name[:split]`, or a built-in
     name: `avatars` (`avatars:glasses`: that attribute gives the classes), `ring`, `grid`,
-    `swiss-roll`, `digits`."""
+    `swiss-roll`, `digits`. `stacked:SOURCE` puts three random digits of a source such as `mnist`
+    into the three channels of one picture: 1,000 modes."""
 
     resolution: Resolution | None = None
     """`64` (square) or `64x96`: HEIGHT x WIDTH in pixels. Without it, the largest usual size that
@@ -61,7 +62,8 @@ class DataConfig(Settings):
 
     images: int | None = Field(default=None, ge=2)
     """Use at most so many: a random subset that is always the same, so that classes keep their
-    shares. For pictures that are drawn (`avatars`, the 2-D toys): how many (default 20,000)."""
+    shares. For pictures that are drawn (`avatars`, the 2-D toys, `stacked:SOURCE`): how many
+    (default 20,000)."""
 
     fit: Fit = "crop"
     """How a picture of another shape is made to fit: `crop` its centre, `pad` it with `background`,

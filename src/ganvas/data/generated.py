@@ -73,7 +73,7 @@ class AvatarSource(DrawnSource):
             "code": _drawing_code(),
             "resolution": AVATAR_RESOLUTION,
         }
-        super().__init__(name, identity, discrete[attribute])
+        super().__init__(name, identity, discrete[attribute], AVATAR_RESOLUTION)
         self._attribute = attribute
 
     def draw(self, indices: range, resolution: tuple[int, int]) -> NDArray[np.uint8]:

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from ganvas.errors import ConfigError
 
 from .config import DataConfig
-from .generated import BUILTIN, open_builtin
+from .generated import BUILTIN
 from .pack import Pack
 from .packing import change_channels
 from .source_types import DrawnSource, PictureSource, PointSource
+from .sources import open_source
+from .stacked import PREFIX
 
 SplitName = Literal["validation", "test"]
 
@@ -124,9 +126,9 @@ def _order(pack: Pack) -> NDArray[np.int64]:
 
 def _drawn(name: str) -> DrawnSource | PointSource | None:
     """The source of that name if its pictures are drawn, any number of them; else None."""
-    if name.partition(":")[0] not in BUILTIN:
-        return None
-    source = open_builtin(name)
+    if name.partition(":")[0] not in (*BUILTIN, PREFIX):
+        return None  # which to find out need not be opened
+    source = open_source(name)
     return None if isinstance(source, PictureSource) else source
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .decoding import Change, Facts, PictureError, Problem, examine, quiet_pillow
-from .generated import AVATAR_RESOLUTION, DEFAULT_COUNT
+from .generated import DEFAULT_COUNT
 from .packing import chunks, map_chunks, survey
 from .progress import progress_bar
 from .source_types import DrawnSource, Encoded, PictureSource, PointSource
@@ -114,7 +114,7 @@ def _inspect_generated(source: DrawnSource | PointSource) -> Report:
         duplicates=(),
         problems=(),
         changes=(),
-        resolution=AVATAR_RESOLUTION if drawn else None,
+        resolution=source.resolution if isinstance(source, DrawnSource) else None,
         channels=3 if drawn else None,
     )
 

@@ -22,7 +22,7 @@ from ganvas.errors import ConfigError, DataError
 from .array_writer import ArrayWriter
 from .config import DataConfig
 from .decoding import Geometry, NotGreyError, PictureError, Problem, decode, is_grey, open_header
-from .generated import AVATAR_RESOLUTION, DEFAULT_COUNT
+from .generated import DEFAULT_COUNT
 from .progress import progress_bar
 from .source_types import DrawnSource, Encoded, PictureSource, PointSource, Source
 
@@ -181,7 +181,7 @@ def _decode_one(item: Encoded, geometry: Geometry, only_grey: bool) -> NDArray[n
 
 def _write_drawn(source: DrawnSource, config: DataConfig, folder: Path, progress: bool) -> Contents:
     count = config.images or DEFAULT_COUNT
-    resolution = config.resolution or AVATAR_RESOLUTION
+    resolution = config.resolution or source.resolution
     channels: Literal[1, 3, 4] = 3 if config.channels == "auto" else config.channels
     geometry = Geometry(resolution, channels, config.fit, config.background)
     step = max(1, _CHUNK_BYTES // (3 * resolution[0] * resolution[1]))

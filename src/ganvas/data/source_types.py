@@ -60,10 +60,18 @@ class PictureSource(ABC):
 class DrawnSource(ABC):
     """Pictures that the package draws itself, any number of them at any resolution."""
 
-    def __init__(self, name: str, identity: dict[str, Any], classes: tuple[str, ...]):
+    def __init__(
+        self,
+        name: str,
+        identity: dict[str, Any],
+        classes: tuple[str, ...],
+        resolution: tuple[int, int],
+    ):
         self.name = name
         self.identity = digest(identity)
         self.classes = classes
+        self.resolution = resolution
+        """(height, width) unless the user says otherwise."""
 
     @abstractmethod
     def draw(self, indices: range, resolution: tuple[int, int]) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from .archives import open_archive
 from .folders import open_folder
 from .generated import BUILTIN, open_builtin
 from .source_types import Source
+from .stacked import PREFIX, stack
 from .tables import open_hub, open_parquet, parquet_shards
 
 HUB_NAMES = {
@@ -30,6 +31,8 @@ def open_source(name: str) -> Source:
     base = name.partition(":")[0]
     if base in BUILTIN:
         return open_builtin(name)
+    if base == PREFIX:
+        return stack(name, open_source(_stacked(name)))
     if base in HUB_NAMES:
         name = HUB_NAMES[base] + name.removeprefix(base)
     if name.startswith("hf:"):
@@ -45,10 +48,24 @@ def open_source(name: str) -> Source:
 
 def absolute(name: str) -> str:
     """The source's name, with a path made absolute; other names stay as they are."""
-    if name.partition(":")[0] in (*BUILTIN, *HUB_NAMES) or name.startswith("hf:"):
+    base = name.partition(":")[0]
+    if base == PREFIX:
+        return f"{PREFIX}:{absolute(_stacked(name))}"
+    if base in (*BUILTIN, *HUB_NAMES) or name.startswith("hf:"):
         return name
     path = _path(name)
     return str(path.resolve()) if path.exists() else name
+
+
+def _stacked(name: str) -> str:
+    """The source whose pictures `stacked:SOURCE` stacks."""
+    inner = name.removeprefix(PREFIX).removeprefix(":")
+    if not inner or inner.partition(":")[0] == PREFIX:
+        raise DataError(
+            f"{name!r} does not say which digits to stack: write stacked:mnist, stacked:digits, or "
+            "stacked: and a Parquet file or a folder of grey digits in ten classes."
+        )
+    return inner
 
 
 def _path(name: str) -> Path:

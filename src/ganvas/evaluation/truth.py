@@ -47,7 +47,7 @@ def toy_scores(points: Tensor, real: Tensor, source: str) -> list[Score]:
     modes = MODES.get(source)
     if modes is None:
         return []
-    counts, floor = _mode_counts(points, modes), _mode_counts(real[: len(points)], modes)
+    counts, floor = mode_counts(points, modes), mode_counts(real[: len(points)], modes)
     total, near = len(counts), int(counts.sum())
     return [
         _score(
@@ -67,7 +67,7 @@ def toy_scores(points: Tensor, real: Tensor, source: str) -> list[Score]:
             "mode_divergence", "Imbalance of modes",
             "Kullback-Leibler divergence, in nats, of how often each mode is drawn from equally "
             f"often (Lin et al. 2018): 0 is even, {np.log(total):.2f} is one mode only.",
-            _divergence_from_uniform(counts), _divergence_from_uniform(floor),
+            divergence_from_uniform(counts), divergence_from_uniform(floor),
         ),
     ]  # fmt: skip
 
@@ -93,8 +93,8 @@ def avatar_scores(fake: Mapping[str, Tensor], real: Mapping[str, Tensor]) -> lis
             *_spread_scores(fake, real)]  # fmt: skip
 
 
-def _mode_counts(points: Tensor, modes: Modes) -> Tensor:
-    """Points of high quality by their nearest mode, (K,)."""
+def mode_counts(points: Tensor, modes: Modes) -> Tensor:
+    """How many of the points (N, 2) are of high quality, by their nearest mode: int64 (K,)."""
     centres = torch.from_numpy(modes.centres).to(points)
     distances = (points[:, None] - centres).norm(dim=2)
     nearest, index = distances.min(1)
@@ -102,8 +102,8 @@ def _mode_counts(points: Tensor, modes: Modes) -> Tensor:
     return torch.bincount(near, minlength=len(centres))
 
 
-def _divergence_from_uniform(counts: Tensor) -> float:
-    """KL(frequencies || uniform) in nats; NaN where there is nothing to count."""
+def divergence_from_uniform(counts: Tensor) -> float:
+    """KL(frequencies || uniform) in nats, of counts (K,); NaN where there is nothing to count."""
     shares = counts.to(torch.float64) / counts.sum()
     return float(torch.special.xlogy(shares, shares * len(counts)).sum())
 

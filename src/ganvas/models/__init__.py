@@ -8,7 +8,8 @@ from pydantic import Field
 from ganvas.errors import ConfigError
 from ganvas.models.autoencoder import Autoencoder, AutoencoderConfig
 from ganvas.models.base import Model
-from ganvas.models.gan import Gan, GanConfig
+from ganvas.models.gan import Gan
+from ganvas.models.gan_config import GanConfig
 from ganvas.models.vae import Vae, VaeConfig
 
 ModelConfig = Annotated[AutoencoderConfig | VaeConfig | GanConfig, Field(discriminator="name")]

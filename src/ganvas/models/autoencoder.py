@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ganvas.losses.reconstruction import squared_error
 from ganvas.models.base import LatentModel, alternate, class_labels, required_labels
 from ganvas.models.phase import Adam, Batch, Losses, Phase
-from ganvas.networks import Kind, build_discriminator, build_generator, mlp
+from ganvas.networks import PlainKind, build_discriminator, build_generator, mlp
 from ganvas.settings import Settings
 
 
@@ -26,7 +26,7 @@ class AutoencoderConfig(Settings):
     """An autoencoder: its networks, the size of its code and its optimiser."""
 
     name: Literal["autoencoder"] = "autoencoder"
-    networks: Kind = "dcgan"
+    networks: PlainKind = "dcgan"
     """Fully connected (the paper's) or convolutional."""
     latent_size: PositiveInt = 64
     """Numbers in a code."""
@@ -86,7 +86,7 @@ class Autoencoder(LatentModel):
 
 
 def encoder_and_decoder(
-    kind: Kind, outputs: int, latent_size: int, shape: tuple[int, ...],
+    kind: PlainKind, outputs: int, latent_size: int, shape: tuple[int, ...],
     width: int, classes: int,
 ) -> tuple[nn.Module, nn.Module]:  # fmt: skip
     """An encoder to `outputs` numbers and its mirror image from `latent_size` numbers."""

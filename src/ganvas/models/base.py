@@ -2,7 +2,7 @@
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -51,7 +51,11 @@ class LatentModel(Model):
         """Latents (N, latent_size) -> images (N, C, H, W) in [-1, 1]."""
 
     def sample(
-        self, n: int, seed: int = 0, labels: Sequence[int | str] | Tensor | None = None
+        self,
+        n: int,
+        seed: int = 0,
+        labels: Sequence[int | str] | Tensor | None = None,
+        truncation: float | None = None,
     ) -> Tensor:
         """Draw n new images.
 
@@ -60,12 +64,15 @@ class LatentModel(Model):
             seed: Of the first image; the next ones have the seeds seed + 1, seed + 2, ...
             labels: For a class-conditional model, class names or numbers, used in turn
                 (default: every class in turn).
+            truncation: Keep latents near their mean, for fewer odd pictures and less variety; what
+                the number means is the model's to say (`Truncates`).
 
         Returns:
             (n, C, H, W) float32 in [-1, 1], or points (n, 2).
 
         Raises:
-            ConfigError: n < 1, no such class, or a model without a distribution of latents.
+            ConfigError: n < 1, no such class, a model without a distribution of latents, or one
+                whose latents cannot be truncated.
         """
         if n < 1:
             raise ConfigError(f"cannot draw {n} images: ask for at least one (-n 16).")
@@ -74,7 +81,13 @@ class LatentModel(Model):
                 "a plain autoencoder has no distribution to draw from: its codes may lie anywhere. "
                 "`ganvas reconstruct` shows what it does; train a vae to draw new pictures."
             )
-        return self.decode_all(self.sample_latents(n, seed), class_labels(self, labels, n))
+        latents, classes = self.sample_latents(n, seed), class_labels(self, labels, n)
+        if truncation is None:
+            return self.decode_all(latents, classes)
+        if not isinstance(self, Truncates):
+            raise ConfigError("the latents of this model cannot be truncated; those of a gan can.")
+        with self.truncated(truncation) as truncate:
+            return self.decode_all(truncate(latents), classes)
 
     @torch.no_grad()
     def decode_all(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -103,6 +116,17 @@ class Encodes(Protocol):
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] -> latents (N, latent_size)."""
+        ...
+
+
+@runtime_checkable
+class Truncates(Protocol):
+    """A model that can trade variety for quality (Brock et al. 2019, section 3.1)."""
+
+    def truncated(
+        self, threshold: float
+    ) -> contextlib.AbstractContextManager[Callable[[Tensor], Tensor]]:
+        """Within, the function that truncates latents (N, latent_size), and a model for them."""
         ...
 
 

@@ -1,58 +1,43 @@
-"""The generative adversarial network (Goodfellow et al. 2014), with the networks of your choice.
+"""The generative adversarial network (Goodfellow et al. 2014) and the remedies found since.
 
 D learns to tell data from fakes, G to make fakes that D takes for data:
 
     min_G max_D  E_x[log D(x)] + E_z[log(1 - D(G(z)))]                    (eq. 1)
 
-in Algorithm 1's order: one update of D, one of G, on fresh noise. `networks=dcgan` with Adam
-(2e-4, beta1 = 0.5) and batches of 128 is DCGAN (Radford, Metz & Chintala 2015).
+in Algorithm 1's order: `critic_steps` updates of D, one of G. Which networks play, for which
+objective, and what keeps the game going are settings, so that any of them can be combined and
+compared; a combination that makes no sense is refused (`ganvas.models.gan_config`). Named
+combinations are recipes: `dcgan`, `wgan-gp`, `sngan`, `biggan`, `r3gan`.
 
-Where D wins too easily the gradient penalty R1 (Mescheder, Geiger & Nowozin 2018) keeps the game
-going: `r1_gamma`. It is not part of either paper.
-
-Deviation: the fakes that D was just trained on serve G's update too, which saves one of two forward
-passes through G; Algorithm 1 draws fresh noise.
+Deviations: with one D step, the fakes that D was just trained on serve G's update too, which saves
+one of two forward passes through G (Algorithm 1 draws fresh noise). The classes asked of G are
+those of the real images of the batch, that is, drawn by their share in the data.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from pydantic import NonNegativeFloat, PositiveInt
+import torch
 from torch import Tensor
+from torch.func import functional_call
 
-from ganvas.losses.adversarial import (
-    GENERATOR_LOSSES,
-    Objective,
-    fake_is_fake,
-    real_is_real,
+from ganvas.data.augment import Ada, diffaugment
+from ganvas.errors import ConfigError
+from ganvas.losses.adversarial import compares_pairs, discriminator_losses, generator_losses
+from ganvas.losses.penalties import (
+    dragan_points,
+    gradient_penalty,
+    interpolate,
+    orthogonal,
+    zero_centred,
 )
-from ganvas.losses.penalties import r1
 from ganvas.models.base import LatentModel, class_labels, frozen, normal_latents
-from ganvas.models.phase import Adam, Batch, Losses, Phase
-from ganvas.networks import Kind, build_discriminator, build_generator
-from ganvas.settings import Settings
-
-
-class GanConfig(Settings):
-    """A GAN: its networks, its objective and its two optimisers."""
-
-    name: Literal["gan"] = "gan"
-    networks: Kind = "dcgan"
-    """Fully connected (2014) or convolutional (2015)."""
-    latent_size: PositiveInt = 100
-    """Dimensions of z."""
-    width: PositiveInt = 64
-    """Channels of the widest-resolution layer (dcgan) or units of each layer (mlp)."""
-    objective: Objective = "non-saturating"
-    """The generator's loss: log(1 - D(G(z))) or -log D(G(z))."""
-    conditional: bool = False
-    """Learn the classes of the data and draw from the one asked for."""
-    generator: Adam = Adam(learning_rate=2e-4, betas=(0.5, 0.999))
-    discriminator: Adam = Adam(learning_rate=2e-4, betas=(0.5, 0.999))
-    r1_gamma: NonNegativeFloat = 0.0
-    """Weight of the penalty on D's gradient at real images; 0 is no penalty."""
-    r1_every: PositiveInt = 8
-    """Apply it in every so many steps, so many times stronger."""
+from ganvas.models.gan_config import GanConfig
+from ganvas.models.phase import Batch, Draws, Losses, Phase
+from ganvas.models.schedule import value_at
+from ganvas.models.truncation import truncated_generator
+from ganvas.models.unrolled import Weights, unrolled
+from ganvas.networks import build_discriminator, build_generator
 
 
 class Gan(LatentModel):
@@ -64,68 +49,215 @@ class Gan(LatentModel):
         self, config: GanConfig, shape: tuple[int, ...], classes: Sequence[str] = ()
     ) -> None:
         super().__init__(shape, classes if config.conditional else ())
+        if config.augment != "none" and len(shape) != 3:
+            raise ConfigError("model.augment is for pictures, but the data are points in a plane.")
         self.config = config
         self.latent_size = config.latent_size
         self.generator = build_generator(
             config.networks, config.latent_size, shape,
-            width=config.width, classes=len(self.classes),
+            width=config.width, classes=len(self.classes), blocks=config.blocks,
         )  # fmt: skip
         self.discriminator = build_discriminator(
-            config.networks, shape, width=config.width, classes=len(self.classes)
-        )
+            config.networks, shape, width=config.discriminator_width or config.width,
+            classes=len(self.classes), norm=config.discriminator_norm,
+            minibatch=config.minibatch, blocks=config.blocks,
+        )  # fmt: skip
+        if config.augment == "ada":
+            self.ada = Ada(shape, config.augment_groups)
 
     def phases(self) -> tuple[Phase, ...]:
-        """Algorithm 1: D, then G."""
+        """Algorithm 1: D, then G; then penalties that have an update of their own."""
+        config = self.config
         D, G = ("discriminator",), ("generator",)
-        of_D, of_G = self.config.discriminator, self.config.generator
         game = (
-            Phase("discriminator", D, self.discriminator_loss, of_D),
-            Phase("generator", G, self.generator_loss, of_G),
-        )
-        if not self.config.r1_gamma:
+            Phase(
+                "discriminator", D, self.discriminator_loss, config.discriminator,
+                repeats=config.critic_steps, after=self._after_discriminator,
+            ),
+            Phase("generator", G, self.generator_loss, config.generator),
+        )  # fmt: skip
+        if not config.has_lazy_penalty:
             return game
-        return (*game, Phase("r1", D, self.r1_loss, of_D, every=self.config.r1_every))
+        lazy = Phase("r1", D, self.lazy_loss, config.discriminator, every=config.r1_every)
+        return (*game, lazy)
 
     def discriminator_loss(self, batch: Batch) -> Losses:
-        """-log D(x) - log(1 - D(G(z))), averaged over the batch (eq. 1)."""
-        fakes = self._fakes(batch)
-        real = real_is_real(self.discriminator(batch.images, batch.labels).float()).mean()
-        fake = fake_is_fake(self.discriminator(fakes.detach(), batch.labels).float()).mean()
-        return Losses(real + fake, {"real": real, "fake": fake})
+        """The objective's loss of D on real images and fakes, averaged, plus its penalties."""
+        config = self.config
+        fakes = self._fakes_for_discriminator(batch)
+        real_seen = self._shown(batch, "real")(batch.images)
+        fake_seen = self._shown(batch, "fake")(fakes)
+        real = self.discriminator(real_seen, batch.labels).float()
+        fake = self.discriminator(fake_seen, batch.labels).float()
+        losses = discriminator_losses(
+            config.objective, real, fake,
+            real_target=config.real_target, fake_target=config.fake_target,
+        )  # fmt: skip
+        parts = {name: loss.mean() for name, loss in losses.items()}
+        total = torch.stack(list(parts.values())).sum()
+        if config.gradient_penalty != "none":
+            parts["gradient_penalty"] = self._gradient_penalty(batch, real_seen, fake_seen)
+            total = total + config.gradient_penalty_weight * parts["gradient_penalty"]
+        if config.has_penalty and not config.has_lazy_penalty:
+            weighted, measured = self._zero_centred(batch, fakes)
+            total, parts = total + weighted, parts | measured
+        if config.augment == "ada":
+            strength = self.ada.strength.clone()  # which adapts in place
+            parts |= {"real_sign": real.sign().mean(), "augment_strength": strength}
+        return Losses(total, parts)
 
     def generator_loss(self, batch: Batch) -> Losses:
         """The objective's loss of the fakes, averaged over the batch."""
-        fakes = self._fakes(batch)
+        config = self.config
+        fakes = self._fakes(batch, "generator")
+        show = self._shown(batch, "generator")
+        weights = self._unrolled(batch, fakes) if config.unroll else {}
         with frozen(self.discriminator):
-            logits = self.discriminator(fakes, batch.labels).float()
-        return Losses(GENERATOR_LOSSES[self.config.objective](logits).mean())
+            fake = self._judged(show(fakes), batch.labels, weights)
+            real = None
+            if compares_pairs(config.objective):
+                shown = self._shown(batch, "generator/real")(batch.images)
+                real = self._judged(shown, batch.labels, weights)
+        loss = generator_losses(config.objective, fake, real).mean()
+        if not config.orthogonal:
+            return Losses(loss)
+        penalty = orthogonal(self.generator)
+        return Losses(loss + config.orthogonal * penalty, {"game": loss, "orthogonal": penalty})
 
-    def r1_loss(self, batch: Batch) -> Losses:
-        """gamma/2 E_x |grad D(x)|^2 (Mescheder et al. 2018, eq. 9), lazily (Karras et al. 2020).
+    def _judged(self, images: Tensor, labels: Tensor | None, weights: Weights) -> Tensor:
+        """D's outputs, with these weights where there are any."""
+        outputs: Tensor
+        if weights:
+            outputs = functional_call(self.discriminator, weights, (images, labels))
+        else:
+            outputs = self.discriminator(images, labels)
+        return outputs.float()
 
-        DCGAN's batch norm ties the samples of a batch together, so that the gradient by an image
-        holds a little of what it does to the others' outputs.
+    def lazy_loss(self, batch: Batch) -> Losses:
+        """R1 and R2 in every r1_every-th step, as many times stronger (Karras et al. 2020b)."""
+        fakes = self._fakes_for_discriminator(batch) if self.config.r2_gamma else None
+        weighted, measured = self._zero_centred(batch, fakes)
+        return Losses(self.config.r1_every * weighted, measured)
+
+    def _zero_centred(self, batch: Batch, fakes: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """gamma/2 E|grad D|^2 at real images (R1) and fakes (R2): Mescheder et al. 2018, eq. 9-10.
+
+        The gradient is that by the images before they are augmented (Karras et al. 2020a). Batch
+        norm ties the samples of a batch together: with it, the gradient by an image holds a little
+        of what it does to the others' outputs.
         """
-        penalty = r1(self.discriminator, batch.images, batch.labels).mean()
-        weight = 0.5 * self.config.r1_gamma * self.config.r1_every
-        return Losses(weight * penalty, {"squared_gradient": penalty})
+        config = self.config
+        measured: dict[str, Tensor] = {}
+        weighted = batch.images.new_zeros(())
+        for name, gamma, images in (
+            ("r1", config.r1_gamma, batch.images),
+            ("r2", config.r2_gamma, fakes),
+        ):
+            weight = 0.5 * value_at(gamma, batch.progress)
+            if weight and images is not None:
+                show = self._shown(batch, name)
+                squared = zero_centred(self.discriminator, images, batch.labels, show).mean()
+                measured[f"{name}_squared_gradient"] = squared
+                weighted = weighted + weight * squared
+        return weighted, measured
 
-    def _fakes(self, batch: Batch) -> Tensor:
-        """G(z), drawn once a step."""
+    def _gradient_penalty(self, batch: Batch, real: Tensor, fake: Tensor) -> Tensor:
+        """E(|grad D| - 1)^2 between real images and fakes, or around the real ones (DRAGAN)."""
+        kind = self.config.gradient_penalty
+        draws = batch.draws.fork("gradient penalty")
+        share = draws.uniform()
+        if kind == "dragan":
+            points = dragan_points(real, draws.uniform(*real.shape[1:]), share)
+        else:
+            points = interpolate(real, fake, share)
+        return gradient_penalty(
+            self.discriminator, points, batch.labels, one_sided=kind == "one-sided"
+        ).mean()
+
+    def _unrolled(self, batch: Batch, fakes: Tensor) -> Weights:
+        """D's weights after `unroll` more steps against these fakes."""
+        config = self.config
+
+        def loss(weights: Weights) -> Tensor:
+            real = self._judged(batch.images, batch.labels, weights)
+            fake = self._judged(fakes, batch.labels, weights)
+            parts = discriminator_losses(config.objective, real, fake)
+            return torch.stack([part.mean() for part in parts.values()]).sum()
+
+        return unrolled(
+            self.discriminator, loss, config.unroll,
+            config.unroll_learning_rate, config.unroll_second_order,
+        )  # fmt: skip
+
+    def _fakes(self, batch: Batch, phase: str) -> Tensor:
+        """G(z) for G to learn from; the same that D saw where D has one step."""
         if "fakes" not in batch.shared:
-            z = batch.draws.normal(self.latent_size)
-            batch.shared["fakes"] = self.generator(z, batch.labels)
+            draws = batch.draws if self.config.critic_steps == 1 else batch.draws.fork(phase)
+            batch.shared["fakes"] = self.generator(draws.normal(self.latent_size), batch.labels)
         return batch.shared["fakes"]
+
+    def _fakes_for_discriminator(self, batch: Batch) -> Tensor:
+        """G(z) for D to learn from, as constants."""
+        if self.config.critic_steps == 1:
+            return self._fakes(batch, "discriminator").detach()
+        with torch.no_grad():
+            fakes: Tensor = self.generator(batch.draws.normal(self.latent_size), batch.labels)
+        return fakes
+
+    def _shown(self, batch: Batch, name: str) -> Callable[[Tensor], Tensor]:
+        """How D gets to see images: augmented, and with noise, if so configured.
+
+        Images of different names are augmented independently; one name always in the same way.
+        """
+        config = self.config
+        if config.augment == "none" and not config.instance_noise:
+            return _identity
+        noise = value_at(config.instance_noise, batch.progress)
+        if config.augment == "ada" and config.augment_strength is not None:
+            self.ada.strength.fill_(value_at(config.augment_strength, batch.progress))
+
+        def show(images: Tensor) -> Tensor:
+            draws = batch.draws.fork(f"shown/{name}")
+            if config.augment == "diffaugment":
+                images = diffaugment(images, draws)
+            elif config.augment == "ada":
+                images = self.ada(images, draws)
+            return images + noise * _like(images, draws) if noise else images
+
+        return show
+
+    def _after_discriminator(self, measured: Mapping[str, Tensor], images: int) -> None:
+        """Clip the critic's weights (Arjovsky et al. 2017); adapt the augmentation (ADA)."""
+        clip = self.config.clip_weights
+        if clip is not None:
+            for parameter in self.discriminator.parameters():
+                parameter.clamp_(-clip, clip)
+        if self.config.augment == "ada" and self.config.augment_strength is None:
+            self.ada.adapt(measured["real_sign"], images)
 
     def sample_latents(self, n: int, seed: int) -> Tensor:
         """z ~ N(0, I), (n, latent_size)."""
         return normal_latents(n, self.latent_size, seed, self.device)
 
+    @contextmanager
+    def truncated(self, threshold: float) -> Iterator[Callable[[Tensor], Tensor]]:
+        """Within, G is fit for latents that the given function cuts off at a threshold."""
+        with truncated_generator(self, threshold) as truncate:
+            yield truncate
+
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """G(z)."""
+        """G(z); images are clipped to [-1, 1] where G itself has no bounds."""
         images: Tensor = self.generator(latents, class_labels(self, labels, len(latents)))
-        return images
+        return images.clamp(-1, 1) if images.ndim == 4 else images
 
     def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
         """Samples from fixed latents."""
         return self.decode(self.sample_latents(len(images), seed), labels if self.classes else None)
+
+
+def _identity(images: Tensor) -> Tensor:
+    return images
+
+
+def _like(images: Tensor, draws: Draws) -> Tensor:
+    return draws.normal(*images.shape[1:])

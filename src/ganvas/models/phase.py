@@ -4,6 +4,7 @@ A phase is one kind of update: which networks it trains, on which loss, how ofte
 `ganvas.training.loop` runs them in order; it alone calls `.backward()` and `.step()`.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -12,6 +13,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
+from ganvas.models.schedule import Schedule
 from ganvas.settings import Settings
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -20,12 +22,14 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 class Adam(Settings):
     """Settings of the Adam optimiser (Kingma & Ba 2014)."""
 
-    learning_rate: PositiveFloat = 2e-4
-    """Step size (the paper's alpha)."""
-    betas: tuple[Decay, Decay] = (0.9, 0.999)
+    learning_rate: PositiveFloat | Schedule = 2e-4
+    """Step size (the paper's alpha): a number, or {start: ..., end: ...} to move over the run."""
+    betas: tuple[Decay, Decay | Schedule] = (0.9, 0.999)
     """Decay rates of the averages of the gradient and of its square."""
     eps: NonNegativeFloat = 1e-8
     """Added to the denominator."""
+    max_gradient_norm: PositiveFloat | None = None
+    """Scale a longer gradient, of all weights together, down to this length."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,29 @@ class Draws:
             self.total, *shape, generator=self.generator, device=self.generator.device
         )[self.rows]
 
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers (rows, *shape), equally likely anywhere in [0, 1)."""
+        return torch.rand(
+            self.total, *shape, generator=self.generator, device=self.generator.device
+        )[self.rows]
+
+    def fork(self, name: str) -> "Draws":
+        """Another stream of numbers, which does not depend on what was drawn from this one.
+
+        Every phase of a step begins with the same numbers, so that it can draw the same latents;
+        what must differ between them (augmentations, or G would know how D will see its fakes)
+        comes from a stream of its own.
+        """
+        seed = derive_seed(self.generator.initial_seed(), name)
+        generator = torch.Generator(self.generator.device).manual_seed(seed)
+        return Draws(generator, self.rows, self.total)
+
+
+def derive_seed(*parts: int | str) -> int:
+    """A 63-bit seed that depends on all parts."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
 
 @dataclass
 class Batch:
@@ -58,6 +85,8 @@ class Batch:
     draws: Draws
     shared: dict[str, Tensor] = field(default_factory=dict)
     """What one phase of a step leaves for the next (the fakes that D just saw serve G)."""
+    progress: float = 0.0
+    """The share of the training that lies behind, in [0, 1)."""
 
 
 @dataclass(frozen=True)
@@ -82,3 +111,6 @@ class Phase:
     """Run in every so many steps."""
     repeats: int = 1
     """Updates in a step, each on a fresh batch of data."""
+    after: Callable[[Mapping[str, Tensor], int], None] | None = None
+    """Called after each update with the parts of its loss, as means over the whole batch, and the
+    number of images in it: to clip weights, or to adapt what the loss will do next."""

@@ -23,7 +23,7 @@ from ganvas.losses.variational import gaussian_kl, reparameterise
 from ganvas.models.autoencoder import encoder_and_decoder
 from ganvas.models.base import LatentModel, class_labels, normal_latents, required_labels
 from ganvas.models.phase import Adam, Batch, Losses, Phase
-from ganvas.networks import Kind
+from ganvas.networks import PlainKind
 from ganvas.settings import Settings
 
 _VARIANCE_GAIN = 40.0
@@ -40,7 +40,7 @@ class VaeConfig(Settings):
     """A VAE: its networks, its latent size, its likelihood and its optimiser."""
 
     name: Literal["vae"] = "vae"
-    networks: Kind = "dcgan"
+    networks: PlainKind = "dcgan"
     """Fully connected (the paper's) or convolutional."""
     latent_size: PositiveInt = 64
     """Dimensions of z."""

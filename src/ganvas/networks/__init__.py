@@ -5,27 +5,89 @@ from typing import Literal
 from torch import nn
 
 from ganvas.errors import ConfigError
-from ganvas.networks import dcgan, mlp
+from ganvas.networks import biggan, dcgan, mlp, r3gan, resnet
+from ganvas.networks.layers.minibatch import Minibatch
+from ganvas.networks.layers.normalisation import Norm, Normalisation
 
-Kind = Literal["mlp", "dcgan"]
+__all__ = [
+    "Kind",
+    "Minibatch",
+    "Norm",
+    "Normalisation",
+    "build_discriminator",
+    "build_generator",
+    "image_shape",
+    "own_norm",
+]
+
+PlainKind = Literal["mlp", "dcgan"]
+"""Networks that serve as encoders and decoders, too."""
+
+Kind = Literal[PlainKind, "resnet", "biggan", "r3gan"]
 
 
 def build_generator(
-    kind: Kind, latent_size: int, shape: tuple[int, ...], width: int, classes: int = 0
+    kind: Kind,
+    latent_size: int,
+    shape: tuple[int, ...],
+    width: int,
+    classes: int = 0,
+    blocks: int = 2,
 ) -> nn.Module:
-    """A network from latents to data of this shape; `mlp` has three hidden layers of `width`."""
+    """A network from latents to data of this shape.
+
+    `width` counts channels at the finest resolution; `mlp` has three hidden layers of `width`.
+    `blocks` counts the residual blocks at each resolution of r3gan; the others have their own.
+    Raises ConfigError where the network cannot draw this shape.
+    """
     if kind == "mlp":
         return mlp.Generator(latent_size, shape, [width] * 3, classes)
-    return dcgan.Generator(latent_size, image_shape(shape), width, classes)
+    image = image_shape(shape)
+    if kind == "dcgan":
+        return dcgan.Generator(latent_size, image, width, classes)
+    if kind == "r3gan":
+        return r3gan.generator(latent_size, image, width, classes, blocks)
+    if kind == "resnet":
+        return resnet.Generator(latent_size, image, width, classes)
+    return biggan.Generator(latent_size, image, width, classes)
 
 
 def build_discriminator(
-    kind: Kind, shape: tuple[int, ...], width: int, classes: int = 0, outputs: int = 1
+    kind: Kind,
+    shape: tuple[int, ...],
+    width: int,
+    classes: int = 0,
+    outputs: int = 1,
+    norm: Norm = "own",
+    minibatch: Minibatch = "none",
+    blocks: int = 2,
 ) -> nn.Module:
-    """A network from data of this shape to `outputs` numbers; `mlp` as in `build_generator`."""
+    """A network from data of this shape to `outputs` numbers; sizes as in `build_generator`."""
+    normalisation = own_norm(kind) if norm == "own" else norm
     if kind == "mlp":
-        return mlp.Discriminator(shape, [width] * 3, classes, outputs)
-    return dcgan.Discriminator(image_shape(shape), width, classes, outputs)
+        return mlp.Discriminator(shape, [width] * 3, classes, outputs, normalisation, minibatch)
+    image = image_shape(shape)
+    if kind == "dcgan":
+        return dcgan.Discriminator(image, width, classes, outputs, normalisation, minibatch)
+    if kind == "r3gan":
+        if normalisation != "none":
+            raise ConfigError(
+                f"model.discriminator_norm={norm} does not go with model.networks=r3gan: its "
+                "residual blocks are scaled to need no normalisation, and have no place for one. "
+                "Leave that setting at own."
+            )
+        return r3gan.discriminator(image, width, classes, outputs, minibatch, blocks)
+    if kind == "resnet":
+        return resnet.Discriminator(image, width, classes, outputs, normalisation, minibatch)
+    return biggan.Discriminator(image, width, classes, outputs, normalisation, minibatch)
+
+
+def own_norm(kind: Kind) -> Normalisation:
+    """How the paper of these networks normalises the discriminator's layers."""
+    own: dict[Kind, Normalisation] = {
+        "mlp": "none", "dcgan": "batch", "resnet": "none", "biggan": "spectral", "r3gan": "none",
+    }  # fmt: skip
+    return own[kind]
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -11,6 +11,12 @@ Deviations, each beyond what the paper covers:
   sizes beyond 64 px keep that maximum.
 - Classes: a one-hot vector beside z in the generator (Mirza & Osindero 2014), a projection in the
   discriminator (Miyato & Koyama 2018), which needs no extra planes.
+- The discriminator can have another normalisation than batch norm, or none, as the losses that
+  judge each sample by itself need it (Gulrajani et al. 2017, section 4). A convolution that no
+  norm follows then has a bias, as in that paper's and SNGAN's networks (with batch norm, as in the
+  usual implementations, none has), and without any norm the weights are drawn as He et al. 2015
+  say: N(0, 0.02^2) relies on a norm to keep the signal's scale.
+- It can look across the batch before its last layer (`layers/minibatch.py`).
 """
 
 from itertools import pairwise
@@ -20,8 +26,11 @@ from torch import Tensor, nn
 
 from ganvas.errors import ConfigError
 from ganvas.networks.layers.batch_norm import BatchNorm2d
+from ganvas.networks.layers.bias import Bias
 from ganvas.networks.layers.convolution import Double, Halve
 from ganvas.networks.layers.labels import check_labels, one_hot
+from ganvas.networks.layers.minibatch import Minibatch, across_samples
+from ganvas.networks.layers.normalisation import Normalisation, norm_of_maps, norm_of_weights
 
 LARGEST_BASE = 8
 
@@ -42,8 +51,8 @@ def base_grid(height: int, width: int) -> tuple[int, int, int]:
     if n == 0 or min(h0, w0) > LARGEST_BASE:
         good = f"{_nearest_size(height)}x{_nearest_size(width)}"
         raise ConfigError(
-            f"DCGAN cannot make {height}x{width} images: both sides must be at least 4 times "
-            f"the same power of two, and the smaller one at most {LARGEST_BASE} times "
+            f"these networks cannot make {height}x{width} images: both sides must be at least "
+            f"4 times the same power of two, and the smaller one at most {LARGEST_BASE} times "
             "(8, 16, 28, 32, 40, 48, 64, 96, 128, ...). "
             f"The nearest size is --resolution {good}."
         )
@@ -99,38 +108,52 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], width: int = 64, classes: int = 0, outputs: int = 1
+        self,
+        shape: tuple[int, int, int],
+        width: int = 64,
+        classes: int = 0,
+        outputs: int = 1,
+        norm: Normalisation = "batch",
+        minibatch: Minibatch = "none",
     ) -> None:
         super().__init__()
         self.classes = classes
         channels, height, width_px = shape
         h0, w0, n = base_grid(height, width_px)
         widths = [width * 2 ** min(i, 3) for i in range(n)]
-        layers: list[nn.Module] = [
-            Halve(channels, widths[0]),
-            nn.LeakyReLU(0.2, inplace=True),
-        ]
-        for before, after in pairwise(widths):
-            layers += [
-                Halve(before, after),
-                BatchNorm2d(after),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
+        layers: list[nn.Module] = []
+        for i, (before, after) in enumerate(pairwise([channels, *widths])):
+            norms = norm_of_maps(norm, after) if i else []
+            biases = [] if norms or norm == "batch" else [Bias(after)]
+            layers += [Halve(before, after), *norms, *biases, nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers)
-        self.head = nn.Conv2d(widths[-1], outputs, (h0, w0), bias=False)
+        self.across, self.head = _head(widths[-1], (h0, w0), outputs, minibatch)
         if classes:
             self.embedding = nn.Embedding(classes, outputs * widths[-1])
-        self.apply(initialise)
+        self.apply(_he if norm == "none" else initialise)
+        norm_of_weights(norm, self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Judge (or encode) the images."""
         features = self.layers(images)
-        outputs: Tensor = self.head(features).flatten(1)
+        outputs: Tensor = self.head(self.across(features)).flatten(1)
         if self.classes:
             pooled = features.sum((2, 3))
             y = self.embedding(check_labels(labels)).view(len(pooled), -1, pooled.shape[1])
             outputs = outputs + (y * pooled[:, None, :]).sum(2)
         return outputs
+
+
+def _head(
+    channels: int, grid: tuple[int, int], outputs: int, minibatch: Minibatch
+) -> tuple[nn.Module, nn.Conv2d]:
+    """What looks across the batch, and the last convolution, over the whole grid."""
+    if minibatch == "discrimination":  # compares whole samples, not pixel with pixel
+        across, features = across_samples(minibatch, channels * grid[0] * grid[1])
+        flat = nn.Sequential(nn.Flatten(), *across, nn.Unflatten(1, (features, 1, 1)))
+        return flat, nn.Conv2d(features, outputs, 1, bias=False)
+    across, channels = across_samples(minibatch, channels)
+    return nn.Sequential(*across), nn.Conv2d(channels, outputs, grid, bias=False)
 
 
 def initialise(module: nn.Module) -> None:
@@ -140,3 +163,11 @@ def initialise(module: nn.Module) -> None:
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
+
+
+def _he(module: nn.Module) -> None:
+    """Draw weights so that signals keep their scale through LeakyReLU(0.2) (He et al. 2015)."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, 0.2)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, 0.0, 0.02)

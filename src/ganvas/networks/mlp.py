@@ -3,7 +3,8 @@
 Deviations from the 2014 paper: LeakyReLU instead of maxout and dropout in the discriminator (the
 field's later habit; maxout needs several times the weights), and tanh outputs in [-1, 1], the value
 range of images in this package. Classes enter both networks as a one-hot vector beside the input
-(Mirza & Osindero 2014).
+(Mirza & Osindero 2014). The discriminator's hidden layers can be normalised, each before its
+activation, and it can look across the batch before its last layer; neither is in the 2014 paper.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.networks.layers.labels import one_hot
+from ganvas.networks.layers.minibatch import Minibatch, across_samples
+from ganvas.networks.layers.normalisation import Normalisation, norm_of_units, norm_of_weights
 
 
 class Generator(nn.Module):
@@ -26,7 +29,8 @@ class Generator(nn.Module):
         self.shape = shape
         self.classes = classes
         sizes = [latent_size + classes, *hidden]
-        self.layers = _stack(sizes, prod(shape), nn.ReLU())
+        layers = _hidden(sizes, nn.ReLU())
+        self.layers = _initialised(*layers, nn.Linear(sizes[-1], prod(shape)))
         self.squash = nn.Tanh() if len(shape) == 3 else nn.Identity()
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -41,12 +45,21 @@ class Discriminator(nn.Module):
     """(N, *shape) and labels (N,) -> (N, outputs), without a final activation."""
 
     def __init__(
-        self, shape: tuple[int, ...], hidden: Sequence[int], classes: int = 0, outputs: int = 1
+        self,
+        shape: tuple[int, ...],
+        hidden: Sequence[int],
+        classes: int = 0,
+        outputs: int = 1,
+        norm: Normalisation = "none",
+        minibatch: Minibatch = "none",
     ) -> None:
         super().__init__()
         self.classes = classes
         sizes = [prod(shape) + classes, *hidden]
-        self.layers = _stack(sizes, outputs, nn.LeakyReLU(0.2))
+        layers = _hidden(sizes, nn.LeakyReLU(0.2), norm)
+        across, features = across_samples(minibatch, sizes[-1])
+        self.layers = _initialised(*layers, *across, nn.Linear(features, outputs))
+        norm_of_weights(norm, self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Judge (or encode) the images or points."""
@@ -57,14 +70,20 @@ class Discriminator(nn.Module):
         return outputs
 
 
-def _stack(sizes: list[int], outputs: int, activation: nn.Module) -> nn.Sequential:
-    """Linear layers of the given sizes with the activation between them."""
+def _hidden(
+    sizes: list[int], activation: nn.Module, norm: Normalisation = "none"
+) -> list[nn.Module]:
+    """Linear layers of the given sizes, each with its norm and the activation."""
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after), activation]
-    layers.append(nn.Linear(sizes[-1], outputs))
+        layers += [nn.Linear(before, after), *norm_of_units(norm, after), activation]
+    return layers
+
+
+def _initialised(*layers: nn.Module) -> nn.Sequential:
+    """The layers one after another, the linear ones drawn as in He et al. 2015, eq. 10."""
     for layer in layers:
-        if isinstance(layer, nn.Linear):  # He et al. 2015, eq. 10
+        if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
     return nn.Sequential(*layers)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ganvas.data.config import DataConfig
 from ganvas.errors import ConfigError
@@ -56,6 +56,11 @@ class RunConfig(Settings):
     data: DataConfig = DataConfig()
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
+    choose: tuple[str, ...] = ()
+    """Fields to be chosen when a new training has seen its data, such as training.batch (`--auto`:
+    all that can be). Empty in the config.yaml of a run, which holds what was chosen."""
+    chosen: dict[str, str] = Field(default_factory=dict)
+    """How each of them came to its value: the formula, the numbers put into it and its source."""
 
 
 def read_config(path: Path) -> RunConfig:

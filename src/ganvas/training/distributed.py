@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -80,6 +80,16 @@ def average_gradients(parameters: Sequence[Tensor], world: int) -> None:
     parts = flat.split([gradient.numel() for gradient in gradients])
     for gradient, part in zip(gradients, parts, strict=True):
         gradient.copy_(part.view_as(gradient))
+
+
+@torch.no_grad()
+def average_numbers(values: Mapping[str, Tensor], world: int) -> dict[str, Tensor]:
+    """Each of these scalars as its mean over the processes, which all hold the same names."""
+    if world == 1 or not values:
+        return dict(values)
+    together = torch.stack([value.float() for value in values.values()])
+    dist.all_reduce(together)
+    return dict(zip(values, (together / world).unbind(), strict=True))
 
 
 def any_process(flag: bool, processes: Processes, device: torch.device) -> bool:

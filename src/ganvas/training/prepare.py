@@ -15,6 +15,7 @@ from ganvas.data.pack import Pack
 from ganvas.errors import ConfigError
 from ganvas.models import build_model
 from ganvas.models.base import Model
+from ganvas.models.phase import derive_seed
 from ganvas.training.checkpoint import TrainingState, load_training_state
 from ganvas.training.config import RunConfig, write_config
 from ganvas.training.distributed import Processes
@@ -23,7 +24,7 @@ from ganvas.training.memory import keep_freed_memory
 from ganvas.training.precision import resolve_compile, resolve_device, resolve_precision
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.run_log import RunLog
-from ganvas.training.step import Plan, derive_seed, make_optimizers
+from ganvas.training.step import Plan, make_optimizers
 
 
 @contextlib.contextmanager
@@ -40,7 +41,16 @@ def own_randomness() -> Iterator[None]:
 
 
 def complete(config: RunConfig, pack: Pack) -> RunConfig:
-    """The configuration with every open choice made, so that it repeats the run by itself."""
+    """The configuration with every `auto` resolved, so that it repeats the run by itself.
+
+    Raises ConfigError where fields are still to be chosen, which is done before a training starts.
+    """
+    if config.choose:
+        raise ConfigError(
+            f"choose still names {', '.join(config.choose)}, but a training that has begun cannot "
+            "choose any more: remove choose from its config.yaml, and write the values there "
+            "instead."
+        )
     training = config.training
     device = resolve_device(training.device)
     with torch.device("meta"):  # what it is made of is all that is asked of it
@@ -83,9 +93,14 @@ def prepare(
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = TrainingState(model, Ema(model), make_optimizers(model))
     load_training_state(state, folder.checkpoints)
-    if training.compile:
+    if training.compile and processes.world > 1:
+        # torch 2.13 drops second derivatives of autograd functions in compiled code, in silence:
+        # batch norm across processes is one.
+        state.notes.append("Not compiled: with several processes gradients could be wrong.")
+    elif training.compile:
         for network in model.children():
-            network.compile()
+            if any(True for _ in network.parameters()):
+                network.compile()
     loader = Loader(
         pack,
         batch=training.batch,
@@ -124,11 +139,12 @@ def record_start(folder: RunFolder, config: RunConfig, state: TrainingState, pla
 
 
 def parameter_counts(model: Model) -> dict[str, int]:
-    """Parameters of every network."""
-    return {
+    """Parameters of every network that has any."""
+    counts = {
         name: sum(p.numel() for p in network.parameters())
         for name, network in model.named_children()
     }
+    return {name: count for name, count in counts.items() if count}
 
 
 def device_name(device: torch.device) -> str:

@@ -3,7 +3,6 @@
 This file and no other calls `.backward()` and `.step()`.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +12,11 @@ from torch import Tensor
 from ganvas.data.loader import Loader, to_model_range
 from ganvas.errors import RunError
 from ganvas.models.base import Model
-from ganvas.models.phase import Adam, Batch, Draws, Losses, Phase
+from ganvas.models.phase import Adam, Batch, Draws, Losses, Phase, derive_seed
+from ganvas.models.schedule import value_at
 from ganvas.training.checkpoint import TrainingState
 from ganvas.training.config import TrainingConfig
-from ganvas.training.distributed import Processes, average_gradients
+from ganvas.training.distributed import Processes, average_gradients, average_numbers
 from ganvas.training.ema import decay
 from ganvas.training.precision import Precision, autocast
 
@@ -81,12 +81,6 @@ def train_step(state: TrainingState, plan: Plan) -> dict[str, list[Update]]:
     return updates
 
 
-def derive_seed(*parts: int) -> int:
-    """A 63-bit seed that depends on all parts."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
-
-
 def trained_parameters(model: Model, phase: Phase) -> list[torch.nn.Parameter]:
     """The parameters that a phase changes."""
     networks = [model.get_submodule(name) for name in phase.trains]
@@ -101,6 +95,7 @@ class _Parts:
         self.images = to_model_range(images.to(plan.device, non_blocking=True))
         self.labels = None if labels is None else labels.to(plan.device, non_blocking=True)
         self.seed = derive_seed(plan.config.seed, state.step, index)
+        self.progress = state.images / plan.config.images
         self.plan = plan
         self.shared: dict[str, Tensor] = {}
 
@@ -126,42 +121,58 @@ class _Parts:
                 None if self.labels is None else self.labels[part],
                 draws,
                 self.shared if accumulate == 1 else {},
+                self.progress,
             )
 
 
-def _update(state: TrainingState, plan: Plan, phase: Phase, parts: _Parts) -> Update:
+def _update(state: TrainingState, plan: Plan, phase: Phase, batches: _Parts) -> Update:
     """Gradient of one phase's loss over one batch, averaged over processes, and Adam's step."""
     parameters = trained_parameters(state.model, phase)
     optimizer = state.optimizers[phase.trains]
     optimizer.zero_grad(set_to_none=True)
     measured: list[Losses] = []
-    for batch in parts:
+    for batch in batches:
         with autocast(plan.device, plan.precision):
             losses = phase.loss(batch)
         (losses.total / plan.config.accumulate).backward(inputs=parameters)
         measured.append(losses)
     average_gradients(parameters, plan.processes.world)
     norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    update = Update(_mean_losses(phase, measured), norm)
+    parts = _mean_losses(measured)
+    update = Update({f"{phase.name}/{part}": value for part, value in parts.items()}, norm)
     if plan.device.type == "cpu":  # elsewhere asking would stall the device: the loop asks later
         check_finite(update, phase, state)
+    if phase.optimizer.max_gradient_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_(parameters, phase.optimizer.max_gradient_norm, norm)
+    _set_rates(optimizer, phase.optimizer, state.images / plan.config.images)
     optimizer.step()
+    if phase.after is not None:
+        with torch.no_grad():
+            phase.after(average_numbers(parts, plan.processes.world), plan.config.batch)
     return update
 
 
-def _mean_losses(phase: Phase, measured: Sequence[Losses]) -> dict[str, Tensor]:
+def _mean_losses(measured: Sequence[Losses]) -> dict[str, Tensor]:
+    """The total and the parts, each as its mean over the micro-batches."""
     named = [{"total": losses.total, **losses.parts} for losses in measured]
-    return {
-        f"{phase.name}/{part}": torch.stack([losses[part].detach() for losses in named]).mean()
-        for part in named[0]
-    }
+    return {part: torch.stack([losses[part].detach() for losses in named]).mean()
+            for part in named[0]}  # fmt: skip
 
 
 def _adam(parameters: list[torch.nn.Parameter], config: Adam) -> torch.optim.Adam:
-    return torch.optim.Adam(
-        parameters, config.learning_rate, config.betas, config.eps,
-        fused=parameters[0].device.type in ("cpu", "cuda"),
-    )  # fmt: skip
+    optimizer = torch.optim.Adam(
+        parameters, eps=config.eps, fused=parameters[0].device.type in ("cpu", "cuda")
+    )
+    _set_rates(optimizer, config, progress=0.0)
+    return optimizer
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, config: Adam, progress: float) -> None:
+    """What a schedule moves, at a share of the training."""
+    beta1, beta2 = config.betas
+    for group in optimizer.param_groups:
+        group["lr"] = value_at(config.learning_rate, progress)
+        group["betas"] = (beta1, value_at(beta2, progress))
 
 
 def check_finite(update: Update, phase: Phase, state: TrainingState) -> None:

@@ -1,0 +1,1 @@
+"""How GANs fail and what helps: each failure trained, its fixes trained alike, both measured."""
