@@ -2,13 +2,16 @@
 
 import difflib
 import reprlib
-from collections.abc import Mapping
-from typing import Any, Self, get_args
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from ganvas.errors import ConfigError
+
+NUMBER = "a number"
+"""Marks the plain number in the type of a setting that can be a group of settings, too."""
 
 
 class Settings(BaseModel):
@@ -73,6 +76,8 @@ def _written(location: Location, cls: type[BaseModel]) -> str:
         if fields:
             names.append(part)
             groups = [inner for field in fields for inner in _groups(field, location)]
+        elif part == NUMBER or (names and part.isdecimal()):
+            continue  # the plain kind of a setting, or a place in a list
         elif groups and not any(_has_tag(group, part) for group in groups):
             names.append(part)  # there is no such field
             groups = []
@@ -90,10 +95,25 @@ def _field_names(cls: type[BaseModel], location: Location, prefix: str = "") -> 
 
 def _groups(field: FieldInfo, location: Location) -> list[type[BaseModel]]:
     """The groups of settings that a field may hold; of a union, those tagged in the location."""
-    candidates = (field.annotation, *get_args(field.annotation))
-    groups = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-    return [g for g in groups if any(_has_tag(g, part) for part in location)] or groups
+    types = [t for t in _types(field.annotation) if t is not type(None)]
+    groups = [t for t in types if issubclass(t, BaseModel)]
+    tagged = [g for g in groups if any(_has_tag(g, part) for part in location)]
+    return tagged or (groups if len(groups) == len(types) else [])
+
+
+def _types(annotation: Any) -> Iterator[type]:
+    """The classes that an annotation is made of."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        yield from _types(inner[0])
+    elif inner:
+        for part in inner:
+            yield from _types(part)
+    elif isinstance(annotation, type):
+        yield annotation
 
 
 def _has_tag(group: type[BaseModel], part: int | str) -> bool:
-    return "name" in group.model_fields and group.model_fields["name"].default == part
+    """Whether this part of a location says that the value is of this group."""
+    named = "name" in group.model_fields and group.model_fields["name"].default == part
+    return named or group.__name__ == part

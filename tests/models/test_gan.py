@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from ganvas import api
 from ganvas.errors import ConfigError
 from ganvas.losses.adversarial import compares_pairs
+from ganvas.models.base import class_labels
 from ganvas.models.gan import Gan
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.phase import Batch, Draws
 from ganvas.models.schedule import Schedule
-from ganvas.models.truncation import truncate
+from ganvas.models.truncation import _batches, truncate
 from ganvas.models.unrolled import unrolled
 from ganvas.networks.layers.batch_norm import BatchNorm2d
 from tests.tiny import assert_same_bits, final_state, tiny, train_quietly
@@ -55,7 +56,13 @@ def gan(shape: tuple[int, ...] = (3, 16, 16), **settings: Any) -> Gan:
         ),
         ({**WASSERSTEIN, "clip_weights": 0.1, "augment": "ada"}, "means nothing"),
         ({"objective": "relativistic", "augment": "ada"}, "means nothing"),
-        ({"augment_strength": 0.3}, "is ADA's"),
+        ({"objective": "least-squares", "augment": "ada"}, "means nothing"),
+        ({"augment_strength": 0.3}, "is ADA's.*model.augment_strength=null"),
+        ({"augment": "ada", "augment_strength": {"start": 0, "end": 2}}, "between 0 and 1"),
+        ({"augment": "ada", "augment_groups": []}, "augment_groups: .* at least 1 item"),
+        ({"blocks": 100_000}, "blocks"),
+        ({"critic_steps": 100_000}, "critic_steps"),
+        ({"unroll": 100_000, "networks": "mlp"}, "unroll"),
     ],
 )
 def test_bad_combinations_are_refused_with_the_reason(
@@ -144,6 +151,33 @@ def test_an_unrolled_generator_sees_how_the_discriminator_would_react() -> None:
     assert shared.images.shape == (16, 2)
 
 
+def test_the_unrolled_discriminator_plays_the_game_that_is_set() -> None:
+    """Its steps ask for the smoothed targets and see what D sees."""
+    ends = {}
+    for name, settings in {
+        "plain": {}, "smoothed": {"real_target": 0.8}, "noisy": {"instance_noise": 1.0}
+    }.items():  # fmt: skip
+        model = gan((2,), networks="mlp", unroll=1, **settings)
+        shared = batch(16, (2,))
+        ends[name] = model._unrolled(shared, model._fakes(shared, "generator"))
+    for other in ("smoothed", "noisy"):
+        assert any(not torch.allclose(ends["plain"][key], ends[other][key]) for key in ends[other])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # torch's own, as it compiles
+def test_compiled_networks_can_be_unrolled() -> None:
+    """Though compiled code has no second derivative."""
+    model = gan((2,), networks="mlp", unroll=2)
+    gradients = []
+    for _ in range(2):
+        loss = model.generator_loss(batch(16, (2,))).total
+        gradients.append(torch.autograd.grad(loss, list(model.generator.parameters())))
+        model.discriminator.compile(backend="aot_eager")
+    for eager, compiled in zip(*gradients, strict=True):
+        torch.testing.assert_close(compiled, eager)
+
+
 def test_clipping_keeps_every_weight_within_bounds() -> None:
     model = gan(objective="wasserstein", networks="resnet", clip_weights=0.01)
     (phase, _) = model.phases()
@@ -179,11 +213,22 @@ def test_penalties_within_the_update_or_in_one_of_their_own() -> None:
 
 def test_gamma_may_follow_a_schedule() -> None:
     model = gan(r1_gamma=Schedule(start=2.0, end=0.0), r2_gamma=1.0, r1_every=2)
-    for progress, weight in ((0.0, 2.0), (0.5, 1.0)):
+    for progress, weight in ((0.0, 2.0), (0.5, 1.0), (1.0, 0.0)):
         loss = model.lazy_loss(batch(progress=progress))
         r1, r2 = loss.parts["r1_squared_gradient"], loss.parts["r2_squared_gradient"]
         torch.testing.assert_close(loss.total, 2 * 0.5 * (weight * r1 + 1.0 * r2))
-    assert "r1_squared_gradient" not in model.lazy_loss(batch(progress=1.0)).parts
+
+
+def test_a_penalty_that_fades_to_nothing_is_still_a_loss_of_d() -> None:
+    model = gan(r1_gamma=Schedule(start=0.0, end=1.0), r1_every=2)
+    model.lazy_loss(batch(progress=0.0)).total.backward()
+    weights = model.discriminator.parameters()
+    assert all(p.grad is not None and not p.grad.any() for p in weights)
+
+
+def test_a_lazy_penalty_is_applied_for_each_update_of_d_that_it_stands_for() -> None:
+    (critic, _, lazy) = gan(r1_gamma=1.0, r1_every=4, critic_steps=3).phases()
+    assert (critic.repeats, lazy.repeats, lazy.every) == (3, 3, 4)
 
 
 @pytest.mark.parametrize("kind", ["two-sided", "one-sided", "dragan"])
@@ -301,6 +346,23 @@ def test_truncation_takes_the_statistics_anew_and_puts_everything_back() -> None
         assert not model.generator.training
     with pytest.raises(ConfigError, match="threshold between"):
         model.sample(4, truncation=0.0)
+
+
+def test_standing_statistics_are_of_every_class() -> None:
+    model = Gan(
+        config(networks="biggan", conditional=True), (3, 16, 16), [str(i) for i in range(100)]
+    )
+    labels = [batch_labels for _, batch_labels in _batches(model, 0.5)]
+    assert all(batch_labels is not None for batch_labels in labels)
+    shown = torch.cat([batch_labels for batch_labels in labels if batch_labels is not None])
+    assert shown.bincount(minlength=100).min() >= 20
+
+
+def test_every_class_has_its_turn_whatever_it_is_called() -> None:
+    model = Gan(config(conditional=True), (3, 16, 16), ["1", "0", "7"])
+    labels = class_labels(model, None, 6)
+    assert labels is not None
+    assert labels.tolist() == [0, 1, 2, 0, 1, 2]
 
 
 def test_only_models_with_normal_latents_can_be_truncated() -> None:

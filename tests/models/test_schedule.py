@@ -33,3 +33,27 @@ def test_rates_are_read_as_numbers_or_schedules() -> None:
         Adam.parse({"learning_rate": {"begin": 1e-3, "end": 0}})
     with pytest.raises(ConfigError, match="learning_rate"):
         Adam.parse({"learning_rate": -1})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rate": {"start": 1, "ende": 0}}, "learning_rate.end: Field required"),
+        ({"learning_rate": {"start": 1, "ende": 0}}, "Did you mean 'learning_rate.end'?"),
+        ({"learning_rate": {"start": 1, "end": -2}}, "learning_rate.end: Input should be greater"),
+        ({"learning_rate": {"start": 0, "end": 0}}, "learning_rate: a schedule from 0 to 0"),
+        ({"learning_rate": None}, "learning_rate: Input should be a valid number (got None)"),
+        ({"betas": [0.5, {"start": 0.9, "end": 1}]}, "betas: a schedule of this setting must stay"),
+        ({"betas": [0.5, {"start": 0.9}]}, "betas.end: Field required"),
+        ({"betas": [0.5, 1]}, "betas: Input should be less than 1 (got 1)"),
+    ],
+)
+def test_mistakes_are_told_of_the_kind_that_was_meant(
+    values: dict[str, object], message: str
+) -> None:
+    """Of a number where a number is given, of a schedule where that is; in the user's words."""
+    with pytest.raises(ConfigError) as info:
+        Adam.parse(values)
+    assert message in str(info.value)
+    assert "Schedule" not in str(info.value)
+    assert "valid dictionary" not in str(info.value)

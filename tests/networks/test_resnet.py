@@ -104,7 +104,7 @@ def test_channels_of_the_papers_tables() -> None:
         G128, D128 = Generator(128, (3, 128, 128), 64), Discriminator((3, 128, 128), 64)
     assert channels(G48) == [(512, 256), (256, 128), (128, 64)]
     assert G48.grid == (512, 6, 6)
-    assert channels(D48) == [(3, 64), (64, 128), (128, 256), (256, 512), (512, 512)]
+    assert channels(D48) == [(3, 64), (64, 128), (128, 256), (256, 512), (512, 1024)]
     assert [m.halve for m in D48.modules() if isinstance(m, DiscriminatorBlock)] == [True] * 4 + [
         False
     ]

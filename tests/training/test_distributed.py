@@ -23,6 +23,17 @@ from tests.tiny import final_state, tiny, train_quietly
 
 STEPS = 4
 
+COMBINED = {
+    "adapting": ("dcgan", "model.augment=ada"),
+    "penalised": (
+        "sngan-tiny",  # spectral norm, two steps of D for one of G
+        "model.gradient_penalty=one-sided", "model.augment=ada", "model.augment_strength=0.7",
+        "model.instance_noise={start: 0.2, end: 0}", "model.orthogonal=0.01",
+    ),
+    "lazy": ("wgan-gp-tiny", "model.r1_gamma=1", "model.r2_gamma=1", "model.r1_every=2"),
+}  # fmt: skip
+"""Remedies that no recipe has, or not together."""
+
 
 def shared(recipe: str, *settings: str) -> RunConfig:
     """A few steps in float32, with an Adam that does not blow up rounding errors.
@@ -38,6 +49,12 @@ def shared(recipe: str, *settings: str) -> RunConfig:
     ]
     return tiny(recipe, f"training.images={8 * STEPS}", "training.checkpoint_every=16",
                 "training.precision=float32", *optimizers, *settings)  # fmt: skip
+
+
+def case(name: str) -> RunConfig:
+    """A recipe, or one of the combinations."""
+    recipe, *settings = COMBINED.get(name, (name,))
+    return shared(recipe, *settings)
 
 
 def torchrun(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
@@ -73,8 +90,8 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     folder, cache = tmp_path_factory.mktemp("pair"), tmp_path_factory.mktemp("cache")
-    for recipe in RECIPES:
-        write_config(shared(recipe), folder / f"{recipe}.yaml")
+    for name in (*RECIPES, *COMBINED):
+        write_config(case(name), folder / f"{name}.yaml")
     write_config(shared("gan", "training.accumulate=2"), folder / "accumulated.yaml")
     write_config(shared("gan", "training.score_every=16"), folder / "scored.yaml")
     half = train_quietly(shared("vae"), folder / "resume-vae")
@@ -93,11 +110,11 @@ def assert_close(run: Path, reference: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_two_processes_match_one(recipe: str, pair: Pair, tmp_path: Path) -> None:
-    one = train_quietly(shared(recipe), tmp_path / "one")
-    assert_close(pair.folder / recipe, one)
-    records = [(r["event"], r["images"]) for r in read_log(pair.folder / recipe / "log.jsonl")]
+@pytest.mark.parametrize("name", [*RECIPES, *COMBINED])
+def test_two_processes_match_one(name: str, pair: Pair, tmp_path: Path) -> None:
+    one = train_quietly(case(name), tmp_path / "one")
+    assert_close(pair.folder / name, one)
+    records = [(r["event"], r["images"]) for r in read_log(pair.folder / name / "log.jsonl")]
     assert records == [(r["event"], r["images"]) for r in read_log(one / "log.jsonl")]
 
 
@@ -126,7 +143,9 @@ def test_only_the_first_process_scores(pair: Pair) -> None:
 def test_only_the_first_process_packs_and_speaks(pair: Pair) -> None:
     packs = [path for path in pair.cache.iterdir() if path.name.startswith("avatars")]
     assert len(packs) == 2  # as train asks for it, and as the complete configuration resumes it
-    assert len(re.findall("^Training ", pair.output, re.MULTILINE)) == len(RECIPES) + 2
+    assert (
+        len(re.findall("^Training ", pair.output, re.MULTILINE)) == len(RECIPES) + len(COMBINED) + 2
+    )
     assert len(re.findall("^Going on ", pair.output, re.MULTILINE)) == 1
 
 
@@ -159,6 +178,22 @@ def test_command_line_under_torchrun(tmp_path: Path) -> None:
     done = torchrun(*command, str(tmp_path / "even.yaml"), cache=tmp_path / "cache")
     assert done.returncode == 0, done.stderr
     assert_close(out, train_quietly(shared("gan"), tmp_path / "one"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings"),
+    [
+        ("r3gan-tiny", ()),  # R2 in an update of its own
+        ("r3gan-tiny", ("model.r1_every=1", "model.augment=diffaugment")),
+        ("gan", ("model.critic_steps=3", "model.gradient_penalty=dragan", "model.augment=ada")),
+    ],
+)
+def test_the_parts_of_remedies_add_up(
+    recipe: str, settings: tuple[str, ...], tmp_path: Path
+) -> None:
+    whole = train_quietly(shared(recipe, *settings), tmp_path / "whole")
+    divided = shared(recipe, "training.accumulate=2", *settings)
+    assert_close(train_quietly(divided, tmp_path / "divided"), whole)
 
 
 @pytest.mark.parametrize("accumulate", [2, 4, 8])

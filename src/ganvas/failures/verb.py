@@ -11,7 +11,7 @@ from ganvas.data.config import DataConfig
 from ganvas.data.pack import open_pack
 from ganvas.data.progress import progress_bar
 from ganvas.data.sources import absolute
-from ganvas.data.stacked import PREFIX
+from ganvas.data.stacked import PREFIX, SIDE
 from ganvas.errors import ConfigError, RunError
 from ganvas.failures.cases import CASES, STACKED, Case
 from ganvas.failures.counting import digit_reader
@@ -58,7 +58,7 @@ def failures(
     """
     folder = Path(out)
     chosen = _choose(cases, only, mnist)
-    digits = None if mnist is None else DataConfig(source=absolute(mnist), channels=1)
+    digits = None if mnist is None else _single_digits(mnist)
     _check_folder(folder)
     if STACKED.name in {case.name for case in chosen} and digits is not None:
         _prepare_digits(digits, say)
@@ -100,6 +100,11 @@ def _check_folder(folder: Path) -> None:
             f"{folder} holds other things ({', '.join(sorted(strange)[:3])}), so nothing is "
             "written there. Choose a new folder with --out, or one of an earlier `ganvas failures`."
         )
+
+
+def _single_digits(mnist: str) -> DataConfig:
+    """The digits as they are stacked, for the classifier that tells them apart."""
+    return DataConfig(source=absolute(mnist), channels=1, resolution=(SIDE, SIDE))
 
 
 def _prepare_digits(digits: DataConfig, say: Say) -> None:

@@ -88,6 +88,11 @@ def has_probabilities(objective: Objective) -> bool:
     return objective in ("minimax", "non-saturating", "least-squares")
 
 
+def tells_by_sign(objective: Objective) -> bool:
+    """Whether D's output is above 0 where D takes a sample for real."""
+    return objective in ("minimax", "non-saturating", "hinge")
+
+
 def cross_entropy(logits: Tensor, target: float) -> Tensor:
     """-t log D - (1 - t) log(1 - D).
 

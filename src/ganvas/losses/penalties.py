@@ -47,7 +47,7 @@ def input_gradient(
     """
     by_what_it_sees = _compiled() if _is_compiled(network) else _input_gradient
     quick = not torch.compiler.is_dynamo_compiling()  # who compiles this needs `_compiled`'s care
-    plain = _Plain(network)
+    plain = Plain(network)
     with torch.autocast(images.device.type, enabled=False):
         x = images if images.dtype == torch.float64 else images.float()
         if transform is identity:
@@ -76,7 +76,7 @@ def _input_gradient(
     return gradient + zero  # which ties every weight to it
 
 
-class _Plain(nn.Module):
+class Plain(nn.Module):
     """A network as it is written, also where `network.compile()` has been called."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -84,6 +84,7 @@ class _Plain(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Call it, uncompiled."""
         output: Tensor = self.network.forward(images, labels)
         return output
 
@@ -146,8 +147,9 @@ def interpolate(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
 def dragan_points(real: Tensor, noise: Tensor, share: Tensor) -> Tensor:
     """Points around the real images (Kodali et al. 2017, Algorithm 1, as its authors run it).
 
-    x + share * 0.5 * std(x) * noise, the standard deviation over all numbers of the batch: a point
-    on the way from an image to a disturbed copy of it.
+    x + share * 0.5 * std(x) * noise, the standard deviation over all numbers of the given images: a
+    point on the way from an image to a disturbed copy of it. Processes and micro-batches each have
+    the deviation of their own share of the batch.
 
     Args:
         real: (N, C, H, W) or (N, 2).
@@ -196,6 +198,9 @@ def _rows(layer: nn.Module) -> Tensor:
 
 
 def _off_diagonal(rows: Tensor) -> Tensor:
-    """|W W^T|_F^2 without the diagonal's share."""
-    product = rows @ rows.t()
-    return product.square().sum() - product.diagonal().square().sum()
+    """|W W^T|_F^2, which is |W^T W|_F^2, without the diagonal's share.
+
+    The smaller of the two products: BigGAN's first layer has 24,576 rows of 20 (128 px).
+    """
+    product = rows @ rows.t() if len(rows) <= rows.shape[1] else rows.t() @ rows
+    return product.square().sum() - rows.square().sum(1).square().sum()

@@ -24,7 +24,7 @@ def build_model(
     if config.conditional and not classes:
         raise ConfigError(
             "model.conditional asks for classes, but the data has none. Put the images into one "
-            "sub-folder per class, or leave out --set model.conditional=true."
+            "sub-folder per class, or train without them: --set model.conditional=false."
         )
     match config:
         case AutoencoderConfig():

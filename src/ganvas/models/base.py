@@ -179,7 +179,7 @@ def class_labels(
             )
         return None
     if labels is None or not len(labels):
-        labels = range(len(model.classes))
+        labels = torch.arange(len(model.classes))  # not by name: a class may be called "1"
     if not isinstance(labels, Tensor):
         labels = torch.tensor([_class_index(model.classes, label) for label in labels])
     repeats = -(-n // len(labels))

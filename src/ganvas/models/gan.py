@@ -25,6 +25,7 @@ from ganvas.data.augment import Ada, diffaugment
 from ganvas.errors import ConfigError
 from ganvas.losses.adversarial import compares_pairs, discriminator_losses, generator_losses
 from ganvas.losses.penalties import (
+    Plain,
     dragan_points,
     gradient_penalty,
     interpolate,
@@ -50,7 +51,10 @@ class Gan(LatentModel):
     ) -> None:
         super().__init__(shape, classes if config.conditional else ())
         if config.augment != "none" and len(shape) != 3:
-            raise ConfigError("model.augment is for pictures, but the data are points in a plane.")
+            raise ConfigError(
+                f"model.augment={config.augment} is for pictures, but the data are points in a "
+                "plane. Train without it: --set model.augment=none."
+            )
         self.config = config
         self.latent_size = config.latent_size
         self.generator = build_generator(
@@ -78,7 +82,10 @@ class Gan(LatentModel):
         )  # fmt: skip
         if not config.has_lazy_penalty:
             return game
-        lazy = Phase("r1", D, self.lazy_loss, config.discriminator, every=config.r1_every)
+        lazy = Phase(
+            "r1", D, self.lazy_loss, config.discriminator,
+            every=config.r1_every, repeats=config.critic_steps,
+        )  # fmt: skip
         return (*game, lazy)
 
     def discriminator_loss(self, batch: Batch) -> Losses:
@@ -89,12 +96,7 @@ class Gan(LatentModel):
         fake_seen = self._shown(batch, "fake")(fakes)
         real = self.discriminator(real_seen, batch.labels).float()
         fake = self.discriminator(fake_seen, batch.labels).float()
-        losses = discriminator_losses(
-            config.objective, real, fake,
-            real_target=config.real_target, fake_target=config.fake_target,
-        )  # fmt: skip
-        parts = {name: loss.mean() for name, loss in losses.items()}
-        total = torch.stack(list(parts.values())).sum()
+        total, parts = self._game(real, fake)
         if config.gradient_penalty != "none":
             parts["gradient_penalty"] = self._gradient_penalty(batch, real_seen, fake_seen)
             total = total + config.gradient_penalty_weight * parts["gradient_penalty"]
@@ -105,6 +107,16 @@ class Gan(LatentModel):
             strength = self.ada.strength.clone()  # which adapts in place
             parts |= {"real_sign": real.sign().mean(), "augment_strength": strength}
         return Losses(total, parts)
+
+    def _game(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective's loss of D, averaged, and its parts."""
+        config = self.config
+        losses = discriminator_losses(
+            config.objective, real, fake,
+            real_target=config.real_target, fake_target=config.fake_target,
+        )  # fmt: skip
+        parts = {name: loss.mean() for name, loss in losses.items()}
+        return torch.stack(list(parts.values())).sum(), parts
 
     def generator_loss(self, batch: Batch) -> Losses:
         """The objective's loss of the fakes, averaged over the batch."""
@@ -127,15 +139,21 @@ class Gan(LatentModel):
     def _judged(self, images: Tensor, labels: Tensor | None, weights: Weights) -> Tensor:
         """D's outputs, with these weights where there are any."""
         outputs: Tensor
-        if weights:
-            outputs = functional_call(self.discriminator, weights, (images, labels))
+        if weights:  # uncompiled: compiled modules have no second derivative
+            inside = {f"network.{name}": weight for name, weight in weights.items()}
+            outputs = functional_call(Plain(self.discriminator), inside, (images, labels))
         else:
             outputs = self.discriminator(images, labels)
         return outputs.float()
 
     def lazy_loss(self, batch: Batch) -> Losses:
-        """R1 and R2 in every r1_every-th step, as many times stronger (Karras et al. 2020b)."""
-        fakes = self._fakes_for_discriminator(batch) if self.config.r2_gamma else None
+        """R1 and R2 in every r1_every-th step, as many times stronger (Karras et al. 2020b).
+
+        One such update for each of D's in that step. The paper slows Adam down to make up for the
+        updates that are added (appendix B: with c = k / (k + 1), the learning rate times c, the
+        decays to the power c); here it stays as it is.
+        """
+        fakes = self._constant_fakes(batch) if self.config.r2_gamma else None  # by G as it is now
         weighted, measured = self._zero_centred(batch, fakes)
         return Losses(self.config.r1_every * weighted, measured)
 
@@ -153,8 +171,8 @@ class Gan(LatentModel):
             ("r1", config.r1_gamma, batch.images),
             ("r2", config.r2_gamma, fakes),
         ):
-            weight = 0.5 * value_at(gamma, batch.progress)
-            if weight and images is not None:
+            if gamma and images is not None:  # by a schedule's zero, too: a loss must depend on D
+                weight = 0.5 * value_at(gamma, batch.progress)
                 show = self._shown(batch, name)
                 squared = zero_centred(self.discriminator, images, batch.labels, show).mean()
                 measured[f"{name}_squared_gradient"] = squared
@@ -175,14 +193,18 @@ class Gan(LatentModel):
         ).mean()
 
     def _unrolled(self, batch: Batch, fakes: Tensor) -> Weights:
-        """D's weights after `unroll` more steps against these fakes."""
+        """D's weights after `unroll` more steps against these fakes, without penalties.
+
+        The steps see the images at hand: processes and micro-batches unroll each for themselves.
+        """
         config = self.config
+        real_seen = self._shown(batch, "unrolled/real")(batch.images)
+        fake_seen = self._shown(batch, "unrolled/fake")(fakes)
 
         def loss(weights: Weights) -> Tensor:
-            real = self._judged(batch.images, batch.labels, weights)
-            fake = self._judged(fakes, batch.labels, weights)
-            parts = discriminator_losses(config.objective, real, fake)
-            return torch.stack([part.mean() for part in parts.values()]).sum()
+            real = self._judged(real_seen, batch.labels, weights)
+            fake = self._judged(fake_seen, batch.labels, weights)
+            return self._game(real, fake)[0]
 
         return unrolled(
             self.discriminator, loss, config.unroll,
@@ -200,6 +222,10 @@ class Gan(LatentModel):
         """G(z) for D to learn from, as constants."""
         if self.config.critic_steps == 1:
             return self._fakes(batch, "discriminator").detach()
+        return self._constant_fakes(batch)
+
+    def _constant_fakes(self, batch: Batch) -> Tensor:
+        """G(z) anew, without a graph."""
         with torch.no_grad():
             fakes: Tensor = self.generator(batch.draws.normal(self.latent_size), batch.labels)
         return fakes

@@ -5,16 +5,15 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
 from ganvas.data.augment import BGC, Group
-from ganvas.losses.adversarial import Objective, has_probabilities
+from ganvas.losses.adversarial import Objective, has_probabilities, tells_by_sign
 from ganvas.models.phase import Adam
-from ganvas.models.schedule import Schedule, Share
+from ganvas.models.schedule import Probability, Weight
 from ganvas.networks import Kind, Minibatch, Norm, Normalisation, own_norm
 from ganvas.settings import Settings
 
@@ -35,13 +34,13 @@ class GanConfig(Settings):
     """Channels at the finest resolution (mlp: units of each layer)."""
     discriminator_width: PositiveInt | None = None
     """The same of D, where it differs."""
-    blocks: PositiveInt = 2
+    blocks: Annotated[int, Field(ge=1, le=64)] = 2
     """Residual blocks at each resolution (r3gan only)."""
     conditional: bool = False
     """Learn the classes of the data and draw from the one asked for."""
     generator: Adam = Adam(learning_rate=2e-4, betas=(0.5, 0.999))
     discriminator: Adam = Adam(learning_rate=2e-4, betas=(0.5, 0.999))
-    critic_steps: PositiveInt = 1
+    critic_steps: Annotated[int, Field(ge=1, le=1000)] = 1
     """Updates of D for one of G, each on a fresh batch."""
 
     objective: Objective = "non-saturating"
@@ -50,12 +49,12 @@ class GanConfig(Settings):
     """The probability of "real" that D shall give real images; 0.9 is one-sided label smoothing."""
     fake_target: Target = 0.0
     """The probability of "real" that D shall give fakes; 0.1 smooths the other side, too."""
-    instance_noise: NonNegativeFloat | Schedule = 0.0
+    instance_noise: Weight = 0.0
     """Standard deviation of the noise on all that D sees (Sonderby et al. 2017)."""
 
-    r1_gamma: NonNegativeFloat | Schedule = 0.0
+    r1_gamma: Weight = 0.0
     """Weight of the penalty on D's gradient at real images; 0 is no penalty."""
-    r2_gamma: NonNegativeFloat | Schedule = 0.0
+    r2_gamma: Weight = 0.0
     """The same at fakes."""
     r1_every: PositiveInt = 8
     """Apply both in every so many steps, so many times stronger; 1 is within D's own update."""
@@ -74,7 +73,7 @@ class GanConfig(Settings):
     minibatch: Minibatch = "none"
     """Let D compare the pictures of a batch: minibatch discrimination (Salimans et al. 2016), or
     their standard deviation (Karras et al. 2018)."""
-    unroll: NonNegativeInt = 0
+    unroll: Annotated[int, Field(ge=0, le=100)] = 0
     """Let G see so many steps of D ahead (Metz et al. 2017)."""
     unroll_learning_rate: PositiveFloat = 0.1
     """Of these steps, which are plain gradient descent."""
@@ -84,9 +83,9 @@ class GanConfig(Settings):
     augment: Augmentation = "none"
     """Augment what D sees, so that few pictures suffice: DiffAugment (Zhao et al. 2020), or ADA
     (Karras et al. 2020a), whose strength adapts to how much D overfits."""
-    augment_strength: Share | Schedule | None = None
+    augment_strength: Probability | None = None
     """A fixed probability for ADA instead of one that adapts."""
-    augment_groups: tuple[Group, ...] = BGC
+    augment_groups: Annotated[tuple[Group, ...], Field(min_length=1)] = BGC
     """What ADA may do to a picture."""
 
     @property
@@ -168,12 +167,15 @@ class GanConfig(Settings):
 
     def _no_meaning(self) -> str | None:
         if self.augment == "ada" and self.augment_strength is None:
-            if self.objective in ("wasserstein", "relativistic"):
+            if not tells_by_sign(self.objective):
                 return (
-                    f"augment=ada adapts to how often D's output is positive at real pictures, "
+                    "augment=ada adapts to how often D's output is positive at real pictures, "
                     f"which means nothing with objective {self.objective}. Give a fixed strength "
                     "(--set model.augment_strength=0.3), or use diffaugment"
                 )
         elif self.augment_strength is not None and self.augment != "ada":
-            return "augment_strength is ADA's: add --set model.augment=ada, or leave it out"
+            return (
+                "augment_strength is ADA's: add --set model.augment=ada, or "
+                "--set model.augment_strength=null"
+            )
         return None

@@ -7,24 +7,21 @@ A phase is one kind of update: which networks it trains, on which loss, how ofte
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
-from ganvas.models.schedule import Schedule
+from ganvas.models.schedule import Decay, MovingDecay, Rate
 from ganvas.settings import Settings
-
-Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Adam(Settings):
     """Settings of the Adam optimiser (Kingma & Ba 2014)."""
 
-    learning_rate: PositiveFloat | Schedule = 2e-4
+    learning_rate: Rate = 2e-4
     """Step size (the paper's alpha): a number, or {start: ..., end: ...} to move over the run."""
-    betas: tuple[Decay, Decay | Schedule] = (0.9, 0.999)
+    betas: tuple[Decay, MovingDecay] = (0.9, 0.999)
     """Decay rates of the averages of the gradient and of its square."""
     eps: NonNegativeFloat = 1e-8
     """Added to the denominator."""

@@ -1,11 +1,20 @@
 """Numbers that change over the training, as papers prescribe for learning rates and penalties."""
 
 import math
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    Tag,
+    model_validator,
+)
 
-from ganvas.settings import Settings
+from ganvas.settings import NUMBER, Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -41,3 +50,51 @@ class Schedule(Settings):
 def value_at(setting: float | Schedule, progress: float) -> float:
     """A setting's value after a share of the training; a plain number never changes."""
     return setting.at(progress) if isinstance(setting, Schedule) else setting
+
+
+def _kind(value: Any) -> str:
+    """Which of a number and a schedule a value means to be, so that mistakes are told of that."""
+    return Schedule.__name__ if isinstance(value, Mapping | Schedule) else NUMBER
+
+
+def _not_always_zero(setting: float | Schedule) -> float | Schedule:
+    if isinstance(setting, Schedule) and setting.start == setting.end == 0:
+        raise ValueError("a schedule from 0 to 0 trains nothing")
+    return setting
+
+
+def _at_most_one(setting: float | Schedule) -> float | Schedule:
+    if isinstance(setting, Schedule) and max(setting.start, setting.end) > 1:
+        raise ValueError("a schedule of this setting must stay between 0 and 1")
+    return setting
+
+
+def _below_one(setting: float | Schedule) -> float | Schedule:
+    if isinstance(setting, Schedule) and max(setting.start, setting.end) >= 1:
+        raise ValueError("a schedule of this setting must stay below 1")
+    return setting
+
+
+_Moving = Annotated[Schedule, Tag(Schedule.__name__)]
+
+Weight = Annotated[Annotated[NonNegativeFloat, Tag(NUMBER)] | _Moving, Discriminator(_kind)]
+"""0 or more, or a schedule."""
+
+Rate = Annotated[
+    Annotated[PositiveFloat, Tag(NUMBER)] | _Moving,
+    Discriminator(_kind),
+    AfterValidator(_not_always_zero),
+]
+"""More than 0, or a schedule that is not always 0."""
+
+Probability = Annotated[
+    Annotated[Share, Tag(NUMBER)] | _Moving, Discriminator(_kind), AfterValidator(_at_most_one)
+]
+"""From 0 to 1, or a schedule."""
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+MovingDecay = Annotated[
+    Annotated[Decay, Tag(NUMBER)] | _Moving, Discriminator(_kind), AfterValidator(_below_one)
+]
+"""From 0 to less than 1, or a schedule."""

@@ -2,7 +2,7 @@
 
 Latents are drawn from a normal distribution cut off at a threshold instead of the whole. What batch
 norm averaged in training belongs to the whole one, so its statistics are taken anew ("standing
-statistics", section 4.2): averages over forward passes with latents that are cut off alike.
+statistics", appendix C): averages over forward passes with latents that are cut off alike.
 """
 
 import copy
@@ -59,4 +59,11 @@ def _batches(model: "Gan", threshold: float) -> Iterator[tuple[Tensor, Tensor | 
     """Truncated latents and classes, the same ones every time."""
     for index in range(_BATCHES):
         latents = model.sample_latents(_BATCH, seed=index * _BATCH)
-        yield truncate(latents, threshold), class_labels(model, None, _BATCH)
+        yield truncate(latents, threshold), class_labels(model, _turns(model, index), _BATCH)
+
+
+def _turns(model: "Gan", index: int) -> Tensor | None:
+    """The classes of a batch: all in turn, also where there are more than one batch holds."""
+    if not model.classes:
+        return None
+    return torch.arange(index * _BATCH, (index + 1) * _BATCH) % len(model.classes)

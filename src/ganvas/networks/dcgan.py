@@ -31,6 +31,7 @@ from ganvas.networks.layers.convolution import Double, Halve
 from ganvas.networks.layers.labels import check_labels, one_hot
 from ganvas.networks.layers.minibatch import Minibatch, across_samples
 from ganvas.networks.layers.normalisation import Normalisation, norm_of_maps, norm_of_weights
+from ganvas.networks.layers.pixel import Pixel
 
 LARGEST_BASE = 8
 
@@ -150,7 +151,7 @@ def _head(
     """What looks across the batch, and the last convolution, over the whole grid."""
     if minibatch == "discrimination":  # compares whole samples, not pixel with pixel
         across, features = across_samples(minibatch, channels * grid[0] * grid[1])
-        flat = nn.Sequential(nn.Flatten(), *across, nn.Unflatten(1, (features, 1, 1)))
+        flat = nn.Sequential(nn.Flatten(), *across, Pixel())
         return flat, nn.Conv2d(features, outputs, 1, bias=False)
     across, channels = across_samples(minibatch, channels)
     return nn.Sequential(*across), nn.Conv2d(channels, outputs, grid, bias=False)

@@ -126,7 +126,8 @@ class Discriminator(nn.Module):
         if not self.classes:
             return answers
         y: Tensor = self.embedding(check_labels(labels))
-        products: Tensor = answers.unflatten(1, (self.outputs, -1)) * y[:, None]
+        # Not unflatten: torch.compile cannot trace it within penalties.
+        products: Tensor = answers.view(len(answers), self.outputs, -1) * y[:, None]
         return products.sum(2)
 
 

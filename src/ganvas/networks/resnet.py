@@ -10,7 +10,7 @@ Up to 32 px `width` is the number of channels of every layer, and the discrimina
 twice and adds two blocks at that size, as both papers have it for CIFAR-10. Larger images have
 `width` channels at full size and twice as many with each halving, up to 16 * width: SNGAN's tables
 for 48 and 128 px with width=64. The discriminator then halves down to a shorter side of at most 4
-and adds one block.
+and adds one block, doubling the channels once more.
 
 Classes are those of Miyato & Koyama 2018: batch norm with a scale and bias for each class in the
 generator's blocks, projection in the discriminator. Weights are drawn as in both papers' code:
@@ -114,8 +114,7 @@ def _discriminator_widths(width: int, height: int, width_px: int) -> tuple[list[
     halvings = 0
     while height % 2 == 0 and width_px % 2 == 0 and min(height, width_px) > _SMALLEST_MAP:
         height, width_px, halvings = height // 2, width_px // 2, halvings + 1
-    widths = [width * min(2**i, _LARGEST_MULTIPLE) for i in range(halvings)]
-    return [*widths, widths[-1]], halvings
+    return [width * min(2**i, _LARGEST_MULTIPLE) for i in range(halvings + 1)], halvings
 
 
 def _initialise(network: nn.Module) -> None:

@@ -29,6 +29,7 @@ from operator import attrgetter
 from typing import Any
 
 from ganvas.data.augment.ada import IMAGES_TO_FULL_STRENGTH
+from ganvas.losses.adversarial import tells_by_sign
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.schedule import Schedule
 from ganvas.recipes import RECIPES, Recipe
@@ -224,11 +225,7 @@ def _augment(config: RunConfig, facts: Facts) -> Choice:
 
 def _sign_means_real(config: RunConfig) -> bool:
     """Whether D > 0 says "real", as ADA's sign statistic takes it."""
-    return isinstance(config.model, GanConfig) and config.model.objective in (
-        "minimax",
-        "non-saturating",
-        "hinge",
-    )
+    return isinstance(config.model, GanConfig) and tells_by_sign(config.model.objective)
 
 
 def _always(config: RunConfig) -> bool:

@@ -1,7 +1,8 @@
 """What a discriminator sees of the other samples of its batch, so that fakes must differ too.
 
 A discriminator with one of these judges samples together: a gradient penalty per sample then holds
-a little of what an image does to the others' outputs. Samples of other processes are not seen.
+a little of what an image does to the others' outputs. Samples of other processes and micro-batches
+(`training.accumulate`) are not seen.
 """
 
 from typing import Literal
@@ -32,7 +33,8 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Append how close each sample is to the others, in [1, N]."""
         with torch.autocast(x.device.type, enabled=False):
-            M = (x.float() @ self.tensor).unflatten(1, (self.kernels, -1))
+            # Not unflatten, here and below: torch.compile cannot trace it within penalties.
+            M = (x.float() @ self.tensor).view(len(x), self.kernels, -1)
             distance = (M[:, None] - M[None, :]).abs().sum(3)  # (N, N, kernels)
             closeness = torch.exp(-distance).sum(1)
         return torch.cat([x, closeness.to(x.dtype)], 1)
@@ -54,7 +56,7 @@ class MinibatchStddev(nn.Module):
         """Append how much the samples of a group differ."""
         n = len(x)
         size = max(g for g in range(1, min(self.group, n) + 1) if n % g == 0)
-        groups = x.float().flatten(1).unflatten(0, (size, -1))  # (size, N / size, features)
+        groups = x.float().flatten(1).view(size, n // size, -1)  # (size, N / size, features)
         variance = groups.var(0, correction=0)
         deviation = (variance + 1e-8).sqrt().mean(1)  # a root of 0 has no derivative
         appended = deviation.repeat(size).to(x.dtype).view(n, *[1] * (x.ndim - 1))

@@ -5,6 +5,7 @@ from typing import Literal
 from torch import nn
 
 from ganvas.networks.layers.batch_norm import BatchNorm2d
+from ganvas.networks.layers.pixel import Pixel
 from ganvas.networks.layers.spectral_norm import spectral_norm
 
 Normalisation = Literal["none", "batch", "layer", "spectral"]
@@ -31,7 +32,7 @@ def norm_of_maps(norm: Normalisation, channels: int) -> list[nn.Module]:
 def norm_of_units(norm: Normalisation, units: int) -> list[nn.Module]:
     """The layers that normalise (N, units), where `norm` asks for any."""
     if norm == "batch":  # as maps of one pixel, so that processes share statistics as elsewhere
-        return [nn.Unflatten(1, (units, 1, 1)), BatchNorm2d(units), nn.Flatten()]
+        return [Pixel(), BatchNorm2d(units), nn.Flatten()]
     if norm == "layer":
         return [nn.LayerNorm(units)]
     return []
@@ -41,6 +42,7 @@ def norm_of_weights(norm: Normalisation, network: nn.Module) -> None:
     """Where `norm` asks for it, bound every matrix of the network, drawn before, spectrally.
 
     Embeddings too: the projection of the classes is one more linear layer (Miyato & Koyama 2018).
+    Not the tensor of minibatch discrimination, whose outputs are bounded anyway.
     """
     if norm != "spectral":
         return
