@@ -46,6 +46,18 @@ LISTED = {
         "the data has none",
     ),
     "pictures of points": (("train", "dcgan", "--data", "ring"), "model.networks=mlp"),
+    "misspelt in a schedule": (
+        ("train", "r3gan", "--set", "model.r1_gamma={start: 1, ende: 2}"),
+        "Did you mean 'model.r1_gamma.end'?",
+    ),
+    "augmented points": (
+        ("train", "gan", "--data", "ring", "--set", "model.augment=ada"),
+        "--set model.augment=none",
+    ),
+    "more blocks than a computer can hold": (
+        ("train", "r3gan", "--set", "model.blocks=1000000"),
+        "model.blocks",
+    ),
     "batch in parts": (
         ("train", "gan", *TINY, "--set", "training.accumulate=3"),
         "cannot be split",

@@ -12,7 +12,7 @@ from ganvas.losses.adversarial import compares_pairs
 from ganvas.models.base import class_labels
 from ganvas.models.gan import Gan
 from ganvas.models.gan_config import GanConfig
-from ganvas.models.phase import Batch, Draws
+from ganvas.models.phase import Adam, Batch, Draws
 from ganvas.models.schedule import Schedule
 from ganvas.models.truncation import _batches, truncate
 from ganvas.models.unrolled import unrolled
@@ -116,27 +116,47 @@ def test_augmentation_is_for_pictures() -> None:
         Gan(config(networks="mlp", augment="diffaugment"), (2,))
 
 
-def test_unrolled_weights_are_gradient_descent_by_hand() -> None:
-    """D(x) = w x, loss = (w - g)^2: w_k+1 = w_k - 2 eta (w_k - g)."""
-    network = nn.Linear(1, 1, bias=False)
-    g = torch.tensor(2.0, requires_grad=True)
+@pytest.mark.parametrize("before", [0, 4])
+def test_unrolled_steps_are_those_of_the_discriminators_own_adam(before: int) -> None:
+    """K steps ahead land where torch's Adam lands, from wherever its averages stand."""
+    network = nn.Linear(3, 1)
+    target = torch.tensor(2.0, requires_grad=True)
+    adam = torch.optim.Adam(network.parameters(), 0.05, (0.5, 0.9), 1e-8)
 
     def loss(weights: dict[str, Tensor]) -> Tensor:
-        return (weights["weight"] - g).square().sum()
+        errors = weights["weight"] - target * torch.arange(3)
+        return errors.square().sum() + (weights["bias"] - 1).square().sum()
 
-    start = float(network.weight.detach())
-    end = unrolled(network, loss, 3, 0.1, second_order=True)["weight"]
-    assert float(end.detach()) == pytest.approx(2 + (start - 2) * 0.8**3)
-    (slope,) = torch.autograd.grad(end.sum(), g)
-    assert float(slope) == pytest.approx(1 - 0.8**3)  # d w_3 / d g
-    constant = unrolled(network, loss, 3, 0.1, second_order=False)["weight"]
-    assert float(constant.detach()) == pytest.approx(float(end.detach()))
-    assert torch.autograd.grad(constant.sum() + 0 * g, g)[0] == 0
-    assert float(network.weight.detach()) == start
+    def really_step() -> None:
+        for parameter, slope in zip(
+            network.parameters(),
+            torch.autograd.grad(loss(dict(network.named_parameters())), network.parameters()),
+            strict=True,
+        ):
+            parameter.grad = slope
+        adam.step()
+
+    for _ in range(before):
+        really_step()
+    settings = Adam(learning_rate=0.05, betas=(0.5, 0.9))
+    start = {name: p.detach().clone() for name, p in network.named_parameters()}
+    ahead = unrolled(network, loss, 3, settings, lambda p: adam.state[p])
+    constant = unrolled(
+        network, loss, 3, settings, lambda p: adam.state[p], second_order=False
+    )  # fmt: skip
+    for name, p in network.named_parameters():
+        assert torch.equal(p, start[name])
+    for _ in range(3):
+        really_step()
+    for name, p in network.named_parameters():
+        torch.testing.assert_close(ahead[name], p)
+        torch.testing.assert_close(constant[name], p)
+    (slope,) = torch.autograd.grad(ahead["weight"].sum(), target)
+    assert slope.abs() > 0
+    assert torch.autograd.grad(constant["weight"].sum() + 0 * target, target)[0] == 0
 
 
 def test_an_unrolled_generator_sees_how_the_discriminator_would_react() -> None:
-    shared = batch(16, (2,))
     gradients = {}
     for name, settings in {
         "plain": {}, "unrolled": {"unroll": 3}, "first": {"unroll": 3, "unroll_second_order": False}
@@ -148,7 +168,6 @@ def test_an_unrolled_generator_sees_how_the_discriminator_would_react() -> None:
         assert all(p.grad is None for p in model.discriminator.parameters())
     assert not torch.allclose(gradients["plain"], gradients["unrolled"])
     assert not torch.allclose(gradients["first"], gradients["unrolled"])
-    assert shared.images.shape == (16, 2)
 
 
 def test_the_unrolled_discriminator_plays_the_game_that_is_set() -> None:
@@ -176,6 +195,26 @@ def test_compiled_networks_can_be_unrolled() -> None:
         model.discriminator.compile(backend="aot_eager")
     for eager, compiled in zip(*gradients, strict=True):
         torch.testing.assert_close(compiled, eager)
+
+
+def test_an_unrolled_zero_sum_game_is_minus_the_loss_of_d_after_its_steps() -> None:
+    """Metz et al. 2017, eq. 7: G lowers f(theta_G, theta_D^K), with its term for real data."""
+    model = gan((2,), networks="mlp", objective="minimax", unroll=2)
+    adam = torch.optim.Adam(model.discriminator.parameters(), 2e-4, (0.5, 0.999))
+    loss = float(model.generator_loss(batch(16, (2,))).total.detach())
+    shared = batch(16, (2,))
+    fakes = model.generator(shared.draws.normal(8), None).detach()
+    for _ in range(3):
+        outputs = [model.discriminator(x, None) for x in (shared.images, fakes)]
+        game = (
+            nn.functional.softplus(-outputs[0]).mean() + nn.functional.softplus(outputs[1]).mean()
+        )
+        last = float(game.detach())
+        weights = list(model.discriminator.parameters())
+        for weight, slope in zip(weights, torch.autograd.grad(game, weights), strict=True):
+            weight.grad = slope
+        adam.step()
+    assert loss == pytest.approx(-last, rel=1e-5)
 
 
 def test_clipping_keeps_every_weight_within_bounds() -> None:

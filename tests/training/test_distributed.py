@@ -102,11 +102,15 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 
 
 def assert_close(run: Path, reference: Path) -> None:
-    """All tensors equal within rounding: float32 has a precision of 6e-8."""
+    """All tensors equal within rounding: float32 has a precision of 6e-8.
+
+    Gradients are sums of numbers far larger than some results, which before batch norm are zero.
+    """
     first, second = final_state(run), final_state(reference)
     assert first.keys() == second.keys()
     for name, tensor in first.items():
-        torch.testing.assert_close(tensor, second[name], rtol=1e-4, atol=1e-6, msg=name)
+        atol = 1e-5 if name.endswith("/exp_avg") else 1e-6
+        torch.testing.assert_close(tensor, second[name], rtol=1e-4, atol=atol, msg=name)
 
 
 @pytest.mark.slow

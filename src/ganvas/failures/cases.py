@@ -165,7 +165,6 @@ def _unrolled(steps: int) -> Recipe:
         (
             "model.objective=non-saturating",
             f"model.unroll={steps}",
-            "model.unroll_learning_rate=0.001",
         ),
     )
 

@@ -141,3 +141,8 @@ def relativistic(lower: Tensor, higher: Tensor) -> Tensor:
     D's of D(G(z)) - D(x), the generator's of the reverse.
     """
     return F.softplus(lower - higher)
+
+
+def is_zero_sum(objective: Objective) -> bool:
+    """Whether G's loss is the negative of D's, up to what does not depend on G."""
+    return objective in ("minimax", "wasserstein")

@@ -23,7 +23,12 @@ from torch.func import functional_call
 
 from ganvas.data.augment import Ada, diffaugment
 from ganvas.errors import ConfigError
-from ganvas.losses.adversarial import compares_pairs, discriminator_losses, generator_losses
+from ganvas.losses.adversarial import (
+    compares_pairs,
+    discriminator_losses,
+    generator_losses,
+    is_zero_sum,
+)
 from ganvas.losses.penalties import (
     Plain,
     dragan_points,
@@ -127,10 +132,13 @@ class Gan(LatentModel):
         with frozen(self.discriminator):
             fake = self._judged(show(fakes), batch.labels, weights)
             real = None
-            if compares_pairs(config.objective):
+            moves_real = bool(weights) and is_zero_sum(config.objective)
+            if moves_real or compares_pairs(config.objective):
                 shown = self._shown(batch, "generator/real")(batch.images)
                 real = self._judged(shown, batch.labels, weights)
         loss = generator_losses(config.objective, fake, real).mean()
+        if moves_real and real is not None:  # what D after its steps says of data is G's doing, too
+            loss = loss - self._game(real, fake)[1]["real"]
         if not config.orthogonal:
             return Losses(loss)
         penalty = orthogonal(self.generator)
@@ -207,8 +215,8 @@ class Gan(LatentModel):
             return self._game(real, fake)[0]
 
         return unrolled(
-            self.discriminator, loss, config.unroll,
-            config.unroll_learning_rate, config.unroll_second_order,
+            self.discriminator, loss, config.unroll, config.discriminator, batch.averages,
+            progress=batch.progress, second_order=config.unroll_second_order,
         )  # fmt: skip
 
     def _fakes(self, batch: Batch, phase: str) -> Tensor:

@@ -64,7 +64,8 @@ class GanConfig(Settings):
     gradient_penalty_weight: PositiveFloat = 10.0
     """The papers' lambda."""
     clip_weights: PositiveFloat | None = None
-    """Keep each of the critic's weights within this of 0 (the first Wasserstein GAN)."""
+    """Keep each of the critic's weights within this of 0 (the first Wasserstein GAN, which had
+    RMSprop where this has Adam)."""
     orthogonal: NonNegativeFloat = 0.0
     """Weight of BigGAN's orthogonal regularisation of G (the paper: 1e-4)."""
 
@@ -75,8 +76,6 @@ class GanConfig(Settings):
     their standard deviation (Karras et al. 2018)."""
     unroll: Annotated[int, Field(ge=0, le=100)] = 0
     """Let G see so many steps of D ahead (Metz et al. 2017)."""
-    unroll_learning_rate: PositiveFloat = 0.1
-    """Of these steps, which are plain gradient descent."""
     unroll_second_order: bool = True
     """Differentiate through these steps."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganvas.models.schedule import Decay, MovingDecay, Rate
 from ganvas.settings import Settings
@@ -84,6 +84,8 @@ class Batch:
     """What one phase of a step leaves for the next (the fakes that D just saw serve G)."""
     progress: float = 0.0
     """The share of the training that lies behind, in [0, 1)."""
+    averages: Callable[[nn.Parameter], Mapping[str, Tensor]] = lambda parameter: {}
+    """What the optimiser has gathered of a parameter, for losses that look some steps ahead."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,8 @@ RECIPES: dict[str, Recipe] = {
             "Gulrajani et al., Improved Training of Wasserstein GANs",
             2017,
             "a critic instead of a discriminator, with a bounded slope; residual networks",
-            # Appendix A and F, CIFAR-10: 100,000 updates of G, five of D for each.
+            # Appendix A and F, CIFAR-10: 100,000 updates of G, five of D for each. (The authors'
+            # code shows G 128 fakes in an update; here both see a batch.)
             GanConfig(
                 networks="resnet",
                 latent_size=128,
@@ -125,7 +126,8 @@ RECIPES: dict[str, Recipe] = {
             "Miyato et al., Spectral Normalization for Generative Adversarial Networks",
             2018,
             "every layer of the discriminator bounded by its largest singular value",
-            # Section 4.2 and appendix B.4, CIFAR-10, ResNet with hinge loss.
+            # Section 4.2 and appendix B.4, CIFAR-10, ResNet with hinge loss: 50,000 updates of G.
+            # (The authors' code shows G 128 fakes in an update; here both see a batch.)
             GanConfig(
                 networks="resnet",
                 latent_size=128,
@@ -137,16 +139,18 @@ RECIPES: dict[str, Recipe] = {
                 generator=Adam(learning_rate=Schedule(start=2e-4, end=0), betas=(0.0, 0.9)),
                 discriminator=Adam(learning_rate=Schedule(start=2e-4, end=0), betas=(0.0, 0.9)),
             ),
-            TrainingConfig(images=32_000_000, batch=64),
+            TrainingConfig(images=16_000_000, batch=64),
         ),
         Recipe(
             "biggan",
             "Brock, Donahue & Simonyan, Large Scale GAN Training",
             2018,
             "class-conditional at scale: shared embedding, self-attention, truncation",
-            # The authors' settings for CIFAR-10 (500 epochs), with the paper's orthogonal
-            # regularisation. For ImageNet at 128 px (appendix C): width=96, latent_size=120,
-            # critic_steps=2, G at 5e-5, training.batch=2048.
+            # The batch, rates and steps of the authors' script for CIFAR-10 (500 epochs), which has
+            # neither the shared embedding, the hierarchical latents and the orthogonal
+            # initialisation nor the orthogonal regularisation of the paper; here are all of these.
+            # For ImageNet at 128 px (appendix C): width=96, latent_size=120, critic_steps=2, G at
+            # 5e-5, training.batch=2048. EMA decay 0.9999 a step is a half-life of 1,390,000 images.
             GanConfig(
                 networks="biggan",
                 latent_size=128,
@@ -158,7 +162,7 @@ RECIPES: dict[str, Recipe] = {
                 generator=Adam(learning_rate=2e-4, betas=(0.0, 0.999)),
                 discriminator=Adam(learning_rate=2e-4, betas=(0.0, 0.999)),
             ),
-            TrainingConfig(images=25_000_000, batch=50),
+            TrainingConfig(images=25_000_000, batch=50, ema_half_life=1_390_000),
         ),
         Recipe(
             "r3gan",
@@ -166,15 +170,18 @@ RECIPES: dict[str, Recipe] = {
             2024,
             "a loss that cannot collapse, R1 and R2, and a plain modern network",
             # The authors' settings for CIFAR-10: all schedules over the first 20 million images.
+            # They also mirror the pictures (data.flip=true) and augment colours half as often.
             GanConfig(
                 networks="r3gan",
                 latent_size=64,
                 width=768,
+                conditional=True,
                 objective="relativistic",
                 r1_gamma=Schedule(start=0.05, end=0.005, until=0.1, shape="cosine"),
                 r2_gamma=Schedule(start=0.05, end=0.005, until=0.1, shape="cosine"),
                 r1_every=1,
                 augment="ada",
+                augment_groups=("blit", "geometry", "colour", "cutout"),
                 augment_strength=Schedule(start=0.0, end=0.55, until=0.1, shape="cosine"),
                 generator=_R3GAN_ADAM,
                 discriminator=_R3GAN_ADAM,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -19,11 +19,12 @@ class TrainingConfig(Settings):
 
     images: PositiveInt = 200_000
     """Length of the training, in images shown to the model."""
-    batch: PositiveInt = 64
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 64
     """Images in one update, over all processes."""
     accumulate: PositiveInt = 1
     """Split every batch into so many parts to save memory; the gradient is the whole batch's, but
-    for batch norm, whose statistics are then those of a part."""
+    for what looks across a batch or counts its passes, which then sees parts: batch norm, minibatch
+    layers, unrolling, spectral norm."""
     seed: NonNegativeInt = 0
     """Fixes the initial weights, the order of the data and every random number."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -3,11 +3,11 @@
 This file and no other calls `.backward()` and `.step()`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganvas.data.loader import Loader, to_model_range
 from ganvas.errors import RunError
@@ -95,7 +95,7 @@ class _Parts:
         self.images = to_model_range(images.to(plan.device, non_blocking=True))
         self.labels = None if labels is None else labels.to(plan.device, non_blocking=True)
         self.seed = derive_seed(plan.config.seed, state.step, index)
-        self.progress = state.images / plan.config.images
+        self.state = state
         self.plan = plan
         self.shared: dict[str, Tensor] = {}
 
@@ -121,8 +121,17 @@ class _Parts:
                 None if self.labels is None else self.labels[part],
                 draws,
                 self.shared if accumulate == 1 else {},
-                self.progress,
+                self.state.images / self.plan.config.images,
+                self._averages,
             )
+
+    def _averages(self, parameter: nn.Parameter) -> Mapping[str, Tensor]:
+        """What the optimiser that trains a parameter has gathered of it."""
+        for optimizer in self.state.optimizers.values():
+            if parameter in optimizer.state:
+                found: Mapping[str, Tensor] = optimizer.state[parameter]
+                return found
+        return {}
 
 
 def _update(state: TrainingState, plan: Plan, phase: Phase, batches: _Parts) -> Update:
@@ -184,9 +193,10 @@ def check_finite(update: Update, phase: Phase, state: TrainingState) -> None:
     raise RunError(
         f"training stopped at {state.images:,} images (step {state.step}): "
         f"{_first_bad(update, phase, state.model)} is not finite. "
-        "The last checkpoint is good. Usual causes: a learning rate that is too high for "
-        f"{' and '.join(phase.trains)}, or bfloat16. Halve the one, or set training.precision to "
-        "float32, in the run's config.yaml, then go on with ganvas resume."
+        "Checkpoints up to there are good. Usual causes: a learning rate, or the weight of a "
+        f"penalty, that is too high for {' and '.join(phase.trains)}, or bfloat16. Halve the one, "
+        "or set training.precision to float32, in the run's config.yaml, then go on with ganvas "
+        "resume."
     )
 
 
