@@ -128,11 +128,9 @@ def test_unrolled_steps_are_those_of_the_discriminators_own_adam(before: int) ->
         return errors.square().sum() + (weights["bias"] - 1).square().sum()
 
     def really_step() -> None:
-        for parameter, slope in zip(
-            network.parameters(),
-            torch.autograd.grad(loss(dict(network.named_parameters())), network.parameters()),
-            strict=True,
-        ):
+        weights = dict(network.named_parameters())
+        slopes = torch.autograd.grad(loss({**weights}), list(weights.values()))
+        for parameter, slope in zip(weights.values(), slopes, strict=True):
             parameter.grad = slope
         adam.step()
 

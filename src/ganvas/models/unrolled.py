@@ -82,4 +82,5 @@ class _Stepper:
         mean = self.m / (1 - self.beta1**self.t)
         # eps within the root, where the root has a slope at 0
         root = (self.v / (1 - self.beta2**self.t) + self.eps**2).sqrt()
-        return self.rate * mean / root
+        step: Tensor = self.rate * mean / root
+        return step
