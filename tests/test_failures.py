@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -273,3 +275,27 @@ def test_a_folder_with_other_things(tmp_path: Path) -> None:
         verb.failures(tmp_path)
     with pytest.raises(RunError, match="is a file"):
         verb.failures(tmp_path / "thesis.tex")
+
+
+@pytest.mark.slow
+def test_no_training_goes_on_when_the_command_is_killed() -> None:
+    """Its processes hold its output open until the last of them ends."""
+    code = (
+        "import multiprocessing, time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from ganvas.failures.running import _prepare_worker\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    with ProcessPoolExecutor(2, context, _prepare_worker, (True,)) as pool:\n"
+        "        futures = [pool.submit(abs, -1), pool.submit(time.sleep, 300)]\n"
+        "        futures[0].result()\n"
+        "        print('working', flush=True)\n"
+        "        futures[1].result()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        process.kill()
+        assert process.communicate(timeout=60)[0] == ""

@@ -7,6 +7,7 @@ files more: `asked.json`, the configuration as it was asked for, and `result.jso
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -112,9 +113,19 @@ def _prepare_worker(alone_on_its_core: bool) -> None:
     """Be silent, for the parent shows the progress; and stay out of the other workers' way."""
     import torch
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
     sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the process lives
     if alone_on_its_core:
         torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """Where the parent is killed, train no further: its runs are resumed as after any kill."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def train_and_measure(run: Run) -> Result:

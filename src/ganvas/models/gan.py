@@ -210,8 +210,13 @@ class Gan(LatentModel):
         fake_seen = self._shown(batch, "unrolled/fake")(fakes)
 
         def loss(weights: Weights) -> Tensor:
-            real = self._judged(real_seen, batch.labels, weights)
-            fake = self._judged(fake_seen, batch.labels, weights)
+            if config.minibatch != "none":  # D compares within a pass
+                real = self._judged(real_seen, batch.labels, weights)
+                fake = self._judged(fake_seen, batch.labels, weights)
+            else:
+                labels = None if batch.labels is None else batch.labels.repeat(2)
+                both = self._judged(torch.cat([real_seen, fake_seen]), labels, weights)
+                real, fake = both.chunk(2)
             return self._game(real, fake)[0]
 
         return unrolled(

@@ -9,7 +9,7 @@ The steps are those of D's own Adam, from where its averages stand, as in the pa
 where it is split over processes or micro-batches; penalties are left out of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -47,35 +47,48 @@ def unrolled(
         By the parameters' names: to be used with `torch.func.functional_call`.
     """
     parameters = dict(discriminator.named_parameters())
-    weights = {name: p.detach().requires_grad_() for name, p in parameters.items()}
-    steppers = {name: _Stepper(adam, averages(p), progress) for name, p in parameters.items()}
+    theta = _flat([p.detach() for p in parameters.values()]).requires_grad_()
+    step = _Stepper(adam, [averages(p) for p in parameters.values()], progress)
     for _ in range(steps):
-        gradients = torch.autograd.grad(
-            loss(weights), list(weights.values()), create_graph=second_order
-        )
-        weights = {
-            name: weight - steppers[name](gradient)
-            for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
-        }
+        game = loss(_named(theta, parameters))
+        (gradient,) = torch.autograd.grad(game, theta, create_graph=second_order)
+        theta = theta - step(gradient)
         if not second_order:
-            weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-    return weights
+            theta = theta.detach().requires_grad_()
+    return _named(theta, parameters)
+
+
+def _flat(tensors: Sequence[Tensor]) -> Tensor:
+    """All of them in one vector: a step is then a few operations, not as many for each."""
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+def _named(theta: Tensor, parameters: Mapping[str, nn.Parameter]) -> Weights:
+    """The vector's parts in the shapes of the parameters, under their names."""
+    parts = theta.split([p.numel() for p in parameters.values()])
+    return {
+        name: part.view_as(p) for (name, p), part in zip(parameters.items(), parts, strict=True)
+    }
 
 
 class _Stepper:
-    """Adam's steps for one parameter (Kingma & Ba 2014, algorithm 1), to be differentiated."""
+    """Adam's steps (Kingma & Ba 2014, algorithm 1) for all parameters, to be differentiated."""
 
-    def __init__(self, adam: Adam, averages: Mapping[str, Tensor], progress: float) -> None:
+    def __init__(
+        self, adam: Adam, averages: Sequence[Mapping[str, Tensor]], progress: float
+    ) -> None:
         self.rate = value_at(adam.learning_rate, progress)
         self.beta1, self.beta2 = adam.betas[0], value_at(adam.betas[1], progress)
         self.eps = adam.eps
-        self.t = float(averages["step"]) if averages else 0.0
-        # Copies: the optimiser goes on changing its own.
-        self.m = averages["exp_avg"].clone() if averages else torch.zeros(())
-        self.v = averages["exp_avg_sq"].clone() if averages else torch.zeros(())
+        self.t = 0.0
+        self.m = self.v = torch.zeros(())
+        if all(averages):
+            self.t = float(averages[0]["step"])
+            self.m = _flat([a["exp_avg"] for a in averages])
+            self.v = _flat([a["exp_avg_sq"] for a in averages])
 
     def __call__(self, gradient: Tensor) -> Tensor:
-        """How far the parameter goes down for one more gradient."""
+        """How far the parameters go down for one more gradient."""
         self.t += 1
         self.m = self.beta1 * self.m + (1 - self.beta1) * gradient
         self.v = self.beta2 * self.v + (1 - self.beta2) * gradient.square()
