@@ -349,7 +349,7 @@ STACKED = Case(
         "Equal for all: convolutional networks of the same width, batch, Adam, and the number of "
         "real images shown. DCGAN has batch norm in D, the others must not."
     ),
-    images=200_000,
+    images=100_000,
     begins_as="dcgan",
     settings=(
         "data.images=128000",

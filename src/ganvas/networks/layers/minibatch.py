@@ -66,7 +66,9 @@ class MinibatchStddev(nn.Module):
 def across_samples(minibatch: Minibatch, features: int) -> tuple[list[nn.Module], int]:
     """The layers for (N, features) that `minibatch` asks for, and the number of their outputs."""
     if minibatch == "discrimination":
-        layer = MinibatchDiscrimination(features)
+        # The paper's 100 kernels, but no more than a quarter of a narrow network's features: the
+        # work is N^2 * kernels, and would be most of such a network's.
+        layer = MinibatchDiscrimination(features, kernels=max(1, min(100, features // 4)))
         return [layer], features + layer.kernels
     if minibatch == "stddev":
         return [MinibatchStddev()], features + 1
