@@ -180,10 +180,11 @@ _COLLAPSE_SEEN = (
     "mode; where it dies, the discriminator has won for good (see the vanishing gradient below)."
 )
 _COLLAPSE_MENDED = (
-    "Minibatch discrimination lets the discriminator see that all samples are alike. WGAN-GP and "
-    "R3GAN change the loss, so that the discriminator's slope leads from "
-    "anywhere to where samples are missing. The non-saturating loss alone keeps the gradient "
-    "alive, and is the control: what it mends was no want of diversity."
+    "WGAN-GP and R3GAN change the loss, so that the discriminator's slope leads from anywhere to "
+    "where samples are missing. Minibatch discrimination lets the discriminator see that all "
+    "samples are alike, which only helps a generator that still has a gradient to follow. The "
+    "non-saturating loss alone keeps that gradient alive, and is the control: it mends no want of "
+    "diversity, and loses modes from some seeds."
 )
 _SAME_BUDGET = (
     "Equal for all: networks, latents, batch, the number of real images shown, and with it the "
