@@ -26,3 +26,11 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["GANVAS_CACHE"]
     else:
         os.environ["GANVAS_CACHE"] = previous
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_every_time() -> None:
+    """Random numbers that do not depend on which tests ran before in this process."""
+    import torch
+
+    torch.manual_seed(0)

@@ -1,5 +1,6 @@
 """The layers that look across a batch, against loops written plainly."""
 
+from collections.abc import Callable
 from math import exp, sqrt
 
 import pytest
@@ -52,8 +53,9 @@ def test_stddev_of_vectors() -> None:
     assert equal[0, 2].item() == pytest.approx(sqrt(1e-8))
 
 
-@pytest.mark.parametrize("layer", [MinibatchDiscrimination(4, 3, 2), MinibatchStddev()])
-def test_second_derivatives_and_bfloat16(layer: nn.Module) -> None:
+@pytest.mark.parametrize("make", [lambda: MinibatchDiscrimination(4, 3, 2), MinibatchStddev])
+def test_second_derivatives_and_bfloat16(make: Callable[[], nn.Module]) -> None:
+    layer = make()
     x = torch.randn(4, 4)
     expected = layer(x)
     with torch.autocast("cpu", torch.bfloat16):
@@ -67,9 +69,9 @@ def test_second_derivatives_and_bfloat16(layer: nn.Module) -> None:
 
     penalty = torch.func.grad(lambda x: torch.func.grad(output)(x).square().sum())
     tilt = torch.zeros_like(x)
-    tilt[1, 2] = 1e-2
+    tilt[1, 2] = 1e-3  # short, for the distances have kinks
     slope = [torch.func.grad(output)(x + s * tilt).square().sum() for s in (1, -1)]
-    assert penalty(x)[1, 2].item() == pytest.approx((slope[0] - slope[1]).item() / 2e-2, rel=0.05)
+    assert penalty(x)[1, 2].item() == pytest.approx((slope[0] - slope[1]).item() / 2e-3, rel=0.05)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "dcgan", "r3gan"])

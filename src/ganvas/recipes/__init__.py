@@ -35,8 +35,10 @@ class Recipe:
         return RunConfig(name=self.name, model=self.model, training=self.training)
 
 
-# The tiny sizes: as their papers have it but for what is said beside them. Rates are higher, fall
-# to zero, and D has fewer steps, since a run is a hundredth of the papers'.
+# The tiny sizes: as their papers have it, but narrower, with rates that are higher and fall to zero
+# and fewer steps of D, since a run is a hundredth of the papers' or less. What they come to on
+# CIFAR-10 (docs/cifar10-tiny.html): `ganvas train NAME --data cifar10 --resolution 32`, 100,000
+# images, seed 0, classifier features, k = 5; real pictures have a coverage of 0.96.
 
 _R3GAN_ADAM = Adam(
     learning_rate=Schedule(start=2e-4, end=5e-5, until=0.1, shape="cosine"),
@@ -192,7 +194,7 @@ RECIPES: dict[str, Recipe] = {
             "wgan-gp-tiny",
             "Gulrajani et al., Improved Training of Wasserstein GANs",
             2017,
-            "a narrow wgan-gp for two CPU cores",
+            "a narrow wgan-gp for CPUs: CIFAR-10 with coverage 0.78 in 6 minutes of one core",
             GanConfig(
                 networks="resnet",
                 latent_size=64,
@@ -209,7 +211,7 @@ RECIPES: dict[str, Recipe] = {
             "sngan-tiny",
             "Miyato et al., Spectral Normalization for Generative Adversarial Networks",
             2018,
-            "a narrow sngan for two CPU cores",
+            "a narrow sngan for CPUs: CIFAR-10 with coverage 0.79 in 8 minutes of one core",
             GanConfig(
                 networks="resnet",
                 latent_size=64,
@@ -226,7 +228,7 @@ RECIPES: dict[str, Recipe] = {
             "biggan-tiny",
             "Brock, Donahue & Simonyan, Large Scale GAN Training",
             2018,
-            "a narrow biggan for two CPU cores",
+            "a narrow biggan for CPUs: CIFAR-10 with coverage 0.81 in 7 minutes of one core",
             GanConfig(
                 networks="biggan",
                 latent_size=64,
@@ -244,7 +246,7 @@ RECIPES: dict[str, Recipe] = {
             "r3gan-tiny",
             "Huang et al., The GAN is dead; long live the GAN!",
             2024,
-            "a narrow r3gan for two CPU cores",
+            "a narrow r3gan for CPUs: CIFAR-10 with coverage 0.88 in 17 minutes of one core",
             GanConfig(
                 networks="r3gan",
                 latent_size=64,
