@@ -1,5 +1,6 @@
 """`ganvas`: one command, one verb a file."""
 
+import os
 import sys
 
 import typer
@@ -57,6 +58,21 @@ def run() -> None:
     except KeyboardInterrupt:
         typer.echo("ganvas: stopped at once; what was written before is whole.", err=True)
         sys.exit(130)
+    except SystemExit as end:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            _leave(end.code)
+        raise
     except BrokenPipeError:  # `ganvas ... | head`
         sys.stderr.close()
         sys.exit(0)
+
+
+def _leave(code: int | str | None) -> None:
+    """End one of several processes without taking its libraries down piece by piece.
+
+    With gloo that aborted a process now and then ("terminate called without an active exception",
+    torch 2.13), after everything was written; torchrun then called the whole training failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))

@@ -78,10 +78,12 @@ class Gan(LatentModel):
         """Algorithm 1: D, then G; then penalties that have an update of their own."""
         config = self.config
         D, G = ("discriminator",), ("generator",)
+        adapts = config.augment == "ada" and config.augment_strength is None
+        after = self._after_discriminator if adapts or config.clip_weights else None
         game = (
             Phase(
                 "discriminator", D, self.discriminator_loss, config.discriminator,
-                repeats=config.critic_steps, after=self._after_discriminator,
+                repeats=config.critic_steps, after=after,
             ),
             Phase("generator", G, self.generator_loss, config.generator),
         )  # fmt: skip
