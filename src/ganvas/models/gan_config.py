@@ -31,7 +31,7 @@ class GanConfig(Settings):
     latent_size: PositiveInt = 100
     """Dimensions of z."""
     width: PositiveInt = 64
-    """Channels at the finest resolution (mlp: units of each layer)."""
+    """Channels at the finest resolution (mlp: units of each layer; biggan: the paper's ch)."""
     discriminator_width: PositiveInt | None = None
     """The same of D, where it differs."""
     blocks: Annotated[int, Field(ge=1, le=64)] = 2
