@@ -1,9 +1,11 @@
 """Penalties on a discriminator: on its gradient with respect to its input, and on its weights.
 
-Those on the gradient are per sample, in float32 under autocast too: the norm is that of each
-sample's gradient, never of the batch's, and their average is the paper's expectation. They are
-written with `torch.func`, since a compiled module refuses a second derivative, while a compiled
-function that calls `torch.func.grad` inside has one. After `network.compile()` they run compiled.
+Those on the gradient are per sample: the norm is that of each sample's gradient, never of the
+batch's, and their average is the paper's expectation. They are written with `torch.func`, since a
+compiled module refuses a second derivative, while a compiled function that calls `torch.func.grad`
+inside has one. After `network.compile()` they run compiled. Under autocast the network's matrix
+products take bfloat16 operands here as elsewhere, which moves the weights' gradient several times
+less than another batch would (tests/losses/test_penalties.py); the norms are float32.
 """
 
 import contextlib
@@ -35,27 +37,29 @@ def input_gradient(
 
     Args:
         network: (N, ...) -> (N, outputs).
-        images: (N, C, H, W) or points (N, 2). Computed in float32, unless they are float64.
+        images: (N, C, H, W) or points (N, 2). Taken in float32, unless they are float64.
         labels: (N,) of a conditional network.
         transform: What the network sees of the images, such as their augmentation. It is never
-            compiled, and may draw random numbers.
+            compiled nor in bfloat16, and may draw random numbers.
 
     Returns:
-        The shape of the images. A weight that it does not depend on, like a bias in a network of
-        rectifiers, has the derivative 0, not None: an optimiser skips None and ages its averages
-        with 0.
+        The shape of the images, float32 or float64. A weight that it does not depend on, like a
+        bias in a network of rectifiers, has the derivative 0, not None: an optimiser skips None and
+        ages its averages with 0.
     """
     by_what_it_sees = _compiled() if _is_compiled(network) else _input_gradient
     quick = not torch.compiler.is_dynamo_compiling()  # who compiles this needs `_compiled`'s care
     plain = Plain(network)
+    x = images if images.dtype == torch.float64 else images.float()
+    if transform is identity:
+        return by_what_it_sees(plain, x, labels, quick)
+    # The chain rule by hand: weights enter the network's part alone.
     with torch.autocast(images.device.type, enabled=False):
-        x = images if images.dtype == torch.float64 else images.float()
-        if transform is identity:
-            return by_what_it_sees(plain, x, labels, quick)
-        # The chain rule by hand: weights enter the network's part alone.
         seen, pull_back, *_ = torch.func.vjp(transform, x)
-        gradient: Tensor = pull_back(by_what_it_sees(plain, seen, labels, quick))[0]
-        return gradient
+    by_seen = by_what_it_sees(plain, seen, labels, quick)
+    with torch.autocast(images.device.type, enabled=False):
+        gradient: Tensor = pull_back(by_seen)[0]
+    return gradient
 
 
 def _input_gradient(

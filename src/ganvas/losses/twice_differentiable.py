@@ -134,7 +134,20 @@ def _conv2d(
 ) -> Tensor:
     if isinstance(padding, str) or input.dim() != 4:
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    return convolve(input, weight, bias, _two(stride), _two(padding), _two(dilation), groups)
+    # Inside an autograd function autocast would not reach the backward pass: cast outside of it.
+    x, weight = _as_autocast(input), _as_autocast(weight)
+    bias = None if bias is None else _as_autocast(bias)
+    return convolve(x, weight, bias, _two(stride), _two(padding), _two(dilation), groups)
+
+
+def _as_autocast(tensor: Tensor) -> Tensor:
+    """In the type that autocast takes for convolutions, where it is on."""
+    if tensor.dtype == torch.float64:
+        return tensor
+    device = tensor.device.type
+    if not torch.is_autocast_enabled(device):
+        return tensor
+    return tensor.to(torch.get_autocast_dtype(device))
 
 
 def _two(value: int | tuple[int, int]) -> list[int]:
