@@ -5,14 +5,18 @@ One pair of processes serves all tests, because starting it takes seconds.
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
 from ganvas import api
+from ganvas.networks import stylegan
 from ganvas.networks.layers.batch_norm import BatchNorm2d
+from ganvas.networks.layers.minibatch import MinibatchStddev
 from ganvas.training.config import read_config
 from ganvas.training.distributed import process_group
 from tests.training.judges import HashJudge
@@ -47,13 +51,37 @@ def measure_batch_norm(layer: nn.BatchNorm2d, rows: slice) -> Iterator[tuple[str
     yield "evaluated", layer.eval()(images).detach()
 
 
+@contextmanager
+def comparable() -> Iterator[None]:
+    """Within, what differs between a batch and its parts is rounding, and stays rounding.
+
+    No discriminator compares the samples that it happens to see together; and StyleGAN does not
+    begin with maps that are the same everywhere, whose variance, nothing but rounding, AdaIN
+    divides by.
+    """
+
+    def forward(self: MinibatchStddev, x: Tensor) -> Tensor:
+        return torch.cat([x, torch.zeros_like(x[:, :1])], 1)
+
+    def begin(self: stylegan.Synthesis, *arguments: Any) -> None:
+        build(self, *arguments)
+        nn.init.normal_(self.constant)
+
+    build = stylegan.Synthesis.__init__
+    with (
+        patch.object(MinibatchStddev, "forward", forward),
+        patch.object(stylegan.Synthesis, "__init__", begin),
+    ):
+        yield
+
+
 def _main(folder: Path) -> None:
     with process_group("cpu") as processes:
         share = SIZE[0] // processes.world
         rows = slice(processes.rank * share, (processes.rank + 1) * share)
         measured = dict(measure_batch_norm(BatchNorm2d(3), rows))
         torch.save(measured, folder / f"batch-norm-{processes.rank}.pt")
-    with patch.object(api, "make_judge", lambda *_: HashJudge()):
+    with patch.object(api, "make_judge", lambda *_: HashJudge()), comparable():
         for path in sorted(folder.glob("*.yaml")):
             api.train(read_config(path), out=folder / path.stem, say=print)
         for path in sorted(folder.glob("resume-*")):

@@ -16,6 +16,8 @@ from ganvas.errors import ConfigError, DataError, GanvasError, RunError
 
 if TYPE_CHECKING:
     from ganvas.api import load, reconstruct, report, resume, train
+    from ganvas.latent.mix import mix
+    from ganvas.latent.variation import vary
     from ganvas.latent.walk import interpolate
     from ganvas.measuring import compare, evaluate_pictures, evaluate_run, story
 
@@ -30,11 +32,13 @@ __all__ = [
     "evaluate_run",
     "interpolate",
     "load",
+    "mix",
     "reconstruct",
     "report",
     "resume",
     "story",
     "train",
+    "vary",
 ]
 
 _LATER = {
@@ -43,11 +47,13 @@ _LATER = {
     "evaluate_run": "ganvas.measuring",
     "interpolate": "ganvas.latent.walk",
     "load": "ganvas.api",
+    "mix": "ganvas.latent.mix",
     "reconstruct": "ganvas.api",
     "report": "ganvas.api",
     "resume": "ganvas.api",
     "story": "ganvas.measuring",
     "train": "ganvas.api",
+    "vary": "ganvas.latent.variation",
 }
 
 

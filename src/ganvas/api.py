@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,11 @@ from ganvas.models.base import Encodes, LatentModel, Samples, alternate, require
 from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
 from ganvas.recipes.choosing import FLIP_HINT, check_choices, choose, leave_open, still_true
 from ganvas.recipes.rules import Facts
-from ganvas.training.checkpoint import (
-    BEST,
-    LAST,
-    TrainingState,
-    list_checkpoints,
-    load_weights,
-    read_best,
-)
+from ganvas.training.announce import Say, headline, result, say_skipped
+from ganvas.training.checkpoint import LAST, TrainingState, load_weights
 from ganvas.training.config import RunConfig, override, read_config
 from ganvas.training.distributed import Processes, process_group, wait_for_main
 from ganvas.training.interrupt import graceful_stop
-from ganvas.training.loop import Reason
 from ganvas.training.loop import train as run_loop
 from ganvas.training.memory import explain_memory
 from ganvas.training.precision import resolve_device
@@ -47,12 +40,8 @@ from ganvas.training.prepare import (
 )
 from ganvas.training.progress import training_progress
 from ganvas.training.run_folder import RunFolder
-from ganvas.training.run_log import History, RunLog
-from ganvas.training.step import Plan
-
-Say = Callable[[str], None]
-
-_SKIPPED_NAMED = 10
+from ganvas.training.run_log import RunLog
+from ganvas.training.transfer import take_over, with_source
 
 
 def configure(
@@ -64,6 +53,7 @@ def configure(
     images: int | None = None,
     settings: Sequence[str] = (),
     auto: bool = False,
+    start_from: str | Path | None = None,
 ) -> RunConfig:
     """The configuration of a recipe, or of a file, with changes.
 
@@ -76,6 +66,7 @@ def configure(
         settings: Further changes such as "model.width=32".
         auto: Leave what neither `settings` nor the file sets, and can be chosen by the pictures
             (batch, learning rates, penalty weight, ...), to be chosen when the training starts.
+        start_from: A run, or RUN:CHECKPOINT, whose weights are the first ones.
 
     Raises:
         ConfigError: A name or a value is wrong, or `auto` has nothing to choose; the message says
@@ -87,6 +78,7 @@ def configure(
         ("data", "source", data),
         ("data", "resolution", resolution),
         ("training", "images", images),
+        ("training", "start_from", None if start_from is None else str(start_from)),
     ):
         if value is not None:
             values[section][field] = value
@@ -112,7 +104,7 @@ def train(
         out: The run folder to make (default: runs/MODEL-DATA, numbered if that exists).
         say: Gets what a user should know, one line at a time.
         **changes: With a recipe's name, the arguments of `configure`: data, resolution, images,
-            settings, auto.
+            settings, auto, start_from.
 
     Returns:
         The run folder.
@@ -126,6 +118,7 @@ def train(
     config = model if isinstance(model, RunConfig) else configure(model, **changes)
     resolve_device(config.training.device)  # a wrong one should fail before anything is written
     check_choices(config)
+    config = with_source(config, say)
     folder = RunFolder(Path(out) if out is not None else _free_folder(config))
     with process_group(config.training.device) as processes:
         _run(folder, config, processes, say, new=True)
@@ -257,6 +250,7 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
         if not new:
             folder.check_data(pack)
         state, plan = prepare(config, pack, folder, processes)
+        transfer = take_over(state, config) if not state.step else None
         for note in state.notes:
             say(note)
         if processes.is_main and (new or not folder.data.exists()):
@@ -267,9 +261,11 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
             say(f"This run is finished: all {state.images:,} images are shown.")
             return
         if processes.is_main:
-            record_start(folder, config, state, plan)
-        say(_headline(config, state, plan, pack))
-        _say_skipped(config, pack, say)
+            record_start(folder, config, state, plan, transfer)
+        say(headline(config, state, plan, pack))
+        if transfer is not None:
+            say(transfer.text(named=3))
+        say_skipped(config, pack, say)
         with (
             graceful_stop(say) as stop,
             training_progress(
@@ -281,7 +277,7 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
             reason = run_loop(state, plan, pack, folder, watch, stop, judge)
     if processes.is_main:
         write_report(folder.path)
-        say(_result(folder, state, reason))
+        say(result(folder, state, reason))
 
 
 def _choose(config: RunConfig, pack: Pack, processes: Processes, say: Say) -> RunConfig:
@@ -322,56 +318,6 @@ def _open_data(config: RunConfig, processes: Processes) -> Pack:
     if processes.is_main:
         wait_for_main(processes)
     return pack
-
-
-def _headline(config: RunConfig, state: TrainingState, plan: Plan, pack: Pack) -> str:
-    counts = ", ".join(
-        f"{name} {n:,}" for name, n in parameter_counts(state.model).items() if n > 1
-    )
-    size = "x".join(str(n) for n in pack.shape)
-    skipped = f" ({len(pack.skipped):,} left out)" if pack.skipped else ""
-    return (
-        f"{'Going on with' if state.images else 'Training'} {config.name} on "
-        f"{len(pack.images):,} x {size} from {config.data.source}{skipped}: {counts} parameters; "
-        f"{plan.device.type}, {plan.precision}, {config.training.images:,} images to show."
-    )
-
-
-def _say_skipped(config: RunConfig, pack: Pack, say: Say) -> None:
-    """Name the files that were left out, or the first of them."""
-    for problem in pack.skipped[:_SKIPPED_NAMED]:
-        say(f"  left out {problem.name}: {problem.reason}")
-    if len(pack.skipped) > _SKIPPED_NAMED:
-        more = len(pack.skipped) - _SKIPPED_NAMED
-        say(f"  and {more:,} more: ganvas data inspect {config.data.source}")
-
-
-def _result(folder: RunFolder, state: TrainingState, reason: Reason) -> str:
-    sheets = sorted(folder.samples.glob("*.png"))
-    speed = state.images / max(state.seconds, 1e-9)
-    lines = [
-        f"{reason.capitalize()} at {state.images:,} images after "
-        f"{state.seconds / 60:.1f} minutes ({speed:,.0f} images/s).",
-        *_best(folder),
-        f"  samples     {sheets[-1] if sheets else folder.samples}",
-        f"  report      {folder.report}",
-        f"  checkpoint  {list_checkpoints(folder.checkpoints)[0]}",
-        f"Draw more: ganvas sample {folder.path} -n 64 --seed 1"
-        if reason == "finished"
-        else f"Go on: ganvas resume {folder.path}",
-    ]
-    return "\n".join(lines)
-
-
-def _best(folder: RunFolder) -> list[str]:
-    """The best score while training, if there were scores."""
-    best, spent = read_best(folder.checkpoints), History.read(folder.log).scoring_seconds
-    if best is None:
-        return []
-    return [
-        f"  best        {best.value:.4g} at {best.images:,} images ({best.name}; "
-        f"scores took {spent:.0f} s): {folder.checkpoints / BEST}"
-    ]
 
 
 def _free_folder(config: RunConfig) -> Path:

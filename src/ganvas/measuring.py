@@ -14,13 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from ganvas._version import __version__
-from ganvas.api import Say, load, resume, train
+from ganvas.api import load, resume, train
 from ganvas.data.config import DataConfig
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
 from ganvas.data.progress import progress_bar
 from ganvas.data.source_types import printable
-from ganvas.data.sources import absolute
+from ganvas.data.sources import IMPORTED, absolute
 from ganvas.errors import ConfigError, DataError, RunError
 from ganvas.evaluation.compare import Entry, write_comparison
 from ganvas.evaluation.definitions import order
@@ -51,6 +51,7 @@ from ganvas.files import write_text
 from ganvas.models.base import Encodes, LatentModel, alternate, class_labels
 from ganvas.pictures import grid, save_png, scatter, to_uint8
 from ganvas.recipes.story import STORY, Story
+from ganvas.training.announce import Say
 from ganvas.training.checkpoint import checkpoint_images, find_checkpoint
 from ganvas.training.config import RunConfig
 from ganvas.training.precision import resolve_device
@@ -163,10 +164,14 @@ class _Bench:
         folder, options = RunFolder(path), self.options
         config = folder.read()
         model = load(path, checkpoint=options.checkpoint, device=options.device, say=self.say)
-        own = open_pack(config.data, progress=options.progress)
-        folder.check_data(own)
-        features = self._features(own, config.data, model.device)
-        real, data = own, config.data
+        data = config.data
+        if data.source == IMPORTED and against is not None:  # its own pictures are not here
+            data = _other(data, against)
+        own = open_pack(data, progress=options.progress)
+        if data is config.data:
+            folder.check_data(own)
+        features = self._features(own, data, model.device)
+        real = own
         if against is not None:
             data = _other(config.data, against)
             real = open_pack(data, progress=options.progress)

@@ -9,6 +9,7 @@ from ganvas.models.autoencoder import Autoencoder, AutoencoderConfig
 from ganvas.models.gan import Gan
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.vae import Vae, VaeConfig
+from tests.latent.painter import Painter
 
 
 def test_lerp_and_slerp_begin_and_end_at_their_ends() -> None:
@@ -64,3 +65,26 @@ def test_interpolation_says_what_a_model_cannot_do() -> None:
         interpolate(gan, images=torch.zeros(2, 3, 16, 16))
     with pytest.raises(ConfigError, match="at least two"):
         interpolate(gan, [1])
+
+
+def test_a_walk_in_w_is_straight_there() -> None:
+    painter = Painter(classes=("cat", "dog"))
+    frames = interpolate(painter, [3, 9], steps=5, space="w", label="dog")
+    ends = painter.sample_latents(1, 3)[0, 0] + 1, painter.sample_latents(1, 9)[0, 0] + 1
+    w = torch.lerp(*ends, torch.linspace(0, 1, 5))
+    torch.testing.assert_close(frames[:, 0, 0, 0], w.tanh())
+    arc = interpolate(painter, [3, 9], steps=5, label="dog")
+    torch.testing.assert_close(frames[[0, -1]], arc[[0, -1]], atol=1e-5, rtol=0)
+    assert (frames[2] - arc[2]).abs().max() > 1e-3
+
+
+def test_a_walk_in_w_says_what_it_cannot_do() -> None:
+    gan = Gan(GanConfig(width=4, latent_size=8), (3, 16, 16)).eval()
+    with pytest.raises(ConfigError, match="no styles"):
+        interpolate(gan, [1, 2], space="w")
+    with pytest.raises(ConfigError, match="--mode slerp"):
+        interpolate(Painter(), [1, 2], space="w", mode="slerp")
+    with pytest.raises(ConfigError, match="between seeds"):
+        interpolate(Painter(), images=torch.zeros(2, 3, 16, 16), space="w")
+    with pytest.raises(ConfigError, match="two ends"):
+        interpolate(Painter(), [1], space="w")

@@ -8,39 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.errors import ConfigError
+from ganvas.interop.r3gan_names import discriminator_from_official, generator_from_official
 from ganvas.losses.penalties import zero_centred
 from ganvas.networks import build_discriminator, build_generator, r3gan
 from ganvas.networks.layers.resampling import bilinear_double, bilinear_halve
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "r3gan_32.safetensors"
-OFFICIAL_STEPS = {
-    "NonLinearity1.Bias": "first.0.bias",
-    "NonLinearity2.Bias": "second.0.bias",
-    "LinearLayer1.Layer.weight": "widen.weight",
-    "LinearLayer2.Layer.weight": "grouped.weight",
-    "LinearLayer3.Layer.weight": "narrow.weight",
-}
-
-
-def our_name(official: str) -> str | None:
-    """A name in this package's state dict for one of the authors', None for a fixed filter."""
-    of, rest = official.split(".", 1)
-    ends = {"ExtractionLayer.Layer.weight": "from_image.weight",
-            "AggregationLayer.Layer.weight": "to_image.weight"}  # fmt: skip
-    if rest in ends:
-        return ends[rest]
-    _, stage, _, layer, what = rest.split(".", 4)
-    if what == "Resampler.Kernel":
-        return None
-    if what in OFFICIAL_STEPS:  # G's stages begin with the transition, D's end with it
-        block = int(layer) - (1 if of == "G" else 0)
-        return f"stages.{stage}.{block}.{OFFICIAL_STEPS[what]}"
-    if what == "LinearLayer.Layer.weight":
-        return f"transitions.{int(stage) - (1 if of == 'G' else 0)}.weight"
-    if what.startswith("Basis"):
-        return "basis" if of == "G" else "basis.weight"
-    assert what == "LinearLayer.weight"
-    return "project.weight" if of == "G" else "head.weight"
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +37,9 @@ def official(golden: dict[str, Tensor], of: str) -> nn.Module:
         if of == "G"
         else r3gan.Discriminator(3, (4, 4), *stages)
     )
-    named = {our_name(name): tensor for name, tensor in golden.items() if name.startswith(of)}
-    del named[None]
-    network.load_state_dict({str(name): tensor for name, tensor in named.items()})
+    state = {name[2:]: tensor for name, tensor in golden.items() if name.startswith(f"{of}.")}
+    translate = {"G": generator_from_official, "D": discriminator_from_official}[of]
+    network.load_state_dict(translate(state))
     return network
 
 

@@ -385,3 +385,45 @@ def test_resuming_does_not_choose_again(tmp_path: Path) -> None:
     write_config(longer.model_copy(update={"choose": ("training.batch",)}), run / "config.yaml")
     with pytest.raises(ConfigError, match=r"choose still names training\.batch"):
         api.resume(run, say=said.append)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "side", "expected"),
+    [
+        ("stylegan", 64, (0.001, 0.001)),
+        ("stylegan", 128, (0.0015, 0.0015)),
+        ("stylegan", 256, (0.002, 0.002)),
+        ("stylegan", 512, (0.003, 0.003)),
+        ("stylegan2", 256, (0.0025, 0.0025)),
+        ("stylegan2-tiny", 1024, (0.002, 0.002)),
+        ("stylegan3-t", 64, (0.0025, 0.002)),
+        ("stylegan3-r", 1024, (0.0025, 0.002)),
+    ],
+)
+def test_rates_of_stylegans_are_their_authors(
+    recipe: str, side: int, expected: tuple[float, float]
+) -> None:
+    rates = [
+        chosen(f"model.{network}.learning_rate", recipe, facts(side), "training.batch=8")
+        for network in ("generator", "discriminator")
+    ]
+    assert tuple(rate for rate, _ in rates) == expected
+    assert all("Karras et al. 20" in sentence for _, sentence in rates)
+
+
+def test_r1_of_stylegans() -> None:
+    settings = ("training.batch=32",)
+    assert chosen("model.r1_gamma", "stylegan2", facts(256), *settings)[0] == 0.41
+    value, sentence = chosen("model.r1_gamma", "stylegan3-r", facts(256), *settings)
+    assert value == 2.05
+    assert sentence.startswith("0.001 * 256 * 256 pixels / batch 32 = 2.05 (Karras et al. 2021")
+
+
+def test_what_grows_is_augmented_without_ada() -> None:
+    few = facts(64, pictures=100)
+    value, sentence = chosen("model.augment", "stylegan", few, images=2_000_000)
+    assert value == "diffaugment"
+    assert "growing begins with fewer" in sentence
+    settings = ("model.growing=null",)
+    assert chosen("model.augment", "stylegan", few, *settings, images=2_000_000)[0] == "ada"
+    assert chosen("model.augment", "stylegan2-small", few, images=2_000_000)[0] == "ada"

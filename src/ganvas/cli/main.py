@@ -10,11 +10,14 @@ from ganvas.cli import (
     data,
     evaluate,
     failures,
+    import_,
+    mix,
     models,
     reconstruct,
     report,
     sample,
     train,
+    vary,
     walk,
 )
 from ganvas.errors import GanvasError
@@ -32,6 +35,9 @@ app.add_typer(data.app, name="data")
 app.command("sample")(sample.sample)
 app.command("reconstruct")(reconstruct.reconstruct)
 app.command("interpolate")(walk.interpolate)
+app.command("mix")(mix.mix)
+app.command("vary")(vary.vary)
+app.command("import")(import_.import_)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("story")(compare.story)

@@ -42,3 +42,10 @@ def save_images(
         save_png(Image.fromarray(picture.squeeze(2) if picture.shape[2] == 1 else picture),
                  out / f"{name}.png")  # fmt: skip
     return f"{len(pixels)} pictures in {out}/"
+
+
+def save_sheet(sheet: Image.Image, out: Path) -> None:
+    """Save a picture that is one sheet."""
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"--out {out}: this is saved as one sheet, a .png.")
+    save_png(sheet, out)

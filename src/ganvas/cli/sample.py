@@ -1,9 +1,14 @@
 """`ganvas sample`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ganvas.cli.lists import label_list, one_of
+
+if TYPE_CHECKING:
+    from ganvas.models.base import Noise
 
 
 def sample(
@@ -18,7 +23,14 @@ def sample(
     ] = None,
     truncation: Annotated[
         float | None,
-        typer.Option(help="Cut latents off there: 0.5 for fewer odd pictures, less variety."),
+        typer.Option(
+            help="0.5 for fewer odd pictures, less variety: cuts latents off there, or, for a "
+            "StyleGAN, is psi."
+        ),
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(help="What a StyleGAN adds to its maps: constant, random (by seed), none."),
     ] = None,
     checkpoint: Annotated[str, typer.Option(help="last, best, or the number of one.")] = "last",
     out: Annotated[
@@ -30,11 +42,13 @@ def sample(
     ] = None,
 ) -> None:
     """Draw new pictures."""
+    kind: Noise | None = (
+        None if noise is None else one_of(noise, ("constant", "random", "none"), "--noise")
+    )
     from ganvas import api
     from ganvas.cli.output import save_images
 
     model = api.load(run, checkpoint=checkpoint, say=typer.echo)
-    chosen = None if labels is None else [label.strip() for label in labels.split(",")]
-    images = model.sample(n, seed, chosen, truncation)
+    images = model.sample(n, seed, label_list(labels), truncation, kind)
     names = [f"seed{seed + i:04d}" for i in range(n)]
     typer.echo(save_images(images, out or run / f"samples-{seed}.png", names))

@@ -39,6 +39,15 @@ def train(
             "and number of the pictures, and say how; what --set sets stays.",
         ),
     ] = False,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Start from the weights of another run, or RUN:best, RUN:000050000; resolution, "
+            "channels, widths and classes may differ.",
+        ),
+    ] = None,
 ) -> None:
     """Train a model; with nothing else, cartoon faces to a good generator in about five minutes."""
     from ganvas import api
@@ -54,6 +63,7 @@ def train(
         images=images,
         settings=set_ or [],
         auto=auto,
+        start_from=from_,
     )
     _exit_if_interrupted(api.train(chosen, out=out, say=typer.echo))
 

@@ -19,6 +19,9 @@ HUB_NAMES = {
 }
 """Short names of well-known hub data sets, fetched when first used."""
 
+IMPORTED = "imported"
+"""The source of a run made by `ganvas import`: pictures that are not here."""
+
 
 def open_source(name: str) -> Source:
     """Find out what `name` stands for and list it; see `DataConfig.source` for what may be written.
@@ -29,6 +32,12 @@ def open_source(name: str) -> Source:
         DataError: There is no such source, or it cannot be read.
     """
     base = name.partition(":")[0]
+    if name == IMPORTED:
+        raise DataError(
+            "This run was imported: the file it is from holds weights, but neither its pictures "
+            "nor the state of its optimisers, so it cannot be resumed. Give pictures: ganvas train "
+            "--from RUN --data PICTURES, or ganvas evaluate RUN --against PICTURES."
+        )
     if base in BUILTIN:
         return open_builtin(name)
     if base == PREFIX:
@@ -51,7 +60,7 @@ def absolute(name: str) -> str:
     base = name.partition(":")[0]
     if base == PREFIX:
         return f"{PREFIX}:{absolute(_stacked(name))}"
-    if base in (*BUILTIN, *HUB_NAMES) or name.startswith("hf:"):
+    if base in (*BUILTIN, *HUB_NAMES, IMPORTED) or name.startswith("hf:"):
         return name
     path = _path(name)
     return str(path.resolve()) if path.exists() else name

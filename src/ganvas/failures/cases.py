@@ -104,6 +104,8 @@ _TOY = (
 for 256) and smaller batches (128 for 512), so that all of it takes minutes. The rates fall in the
 second half because a mode is narrow: three standard deviations are 3% of the ring's radius."""
 
+_SHORT_MEMORY = ("model.generator.betas=[0.0, 0.9]", "model.discriminator.betas=[0.0, 0.9]")
+
 _MINIMAX = Recipe(
     "minimax",
     "minimax GAN",
@@ -131,11 +133,13 @@ _MINIBATCH = Recipe(
 _WGAN_GP = Recipe(
     "wgan-gp",
     "WGAN-GP",
-    "D estimates a distance, its slope held near 1 (Gulrajani et al. 2017).",
+    "D estimates a distance, its slope held near 1; the weight, 0.1, and Adam's betas, 0 and 0.9, "
+    "are those of the authors' toys (Gulrajani et al. 2017).",
     (
         "model.objective=wasserstein",
         "model.gradient_penalty=two-sided",
-        "model.gradient_penalty_weight=1",
+        "model.gradient_penalty_weight=0.1",
+        *_SHORT_MEMORY,
     ),
 )
 _R3GAN = Recipe(
@@ -230,7 +234,7 @@ CASES: tuple[Case, ...] = (
             "have answered. The loss stays that of 2014. It costs about as many times more."
         ),
         budget=_SAME_BUDGET,
-        images=768_000,
+        images=3_072_000,
         begins_as="gan",
         settings=(*_TOY, *_adam("{start: 0.001, end: 0, begin: 0.5}", "0.0001")),
         failing=(_MINIMAX,),
@@ -238,8 +242,8 @@ CASES: tuple[Case, ...] = (
         claims=(
             Bound("The minimax GAN covers fewer than 8 modes from most seeds.", "minimax", "modes",
                   "below", 8, "most"),
-            *_covers("unrolled-5", "Unrolled by 5 steps it", 8, good=0.5),
-            *_covers("unrolled-10", "Unrolled by 10 steps it", 8, good=0.5),
+            *_covers("unrolled-5", "Unrolled by 5 steps it", 8),
+            *_covers("unrolled-10", "Unrolled by 10 steps it", 8),
         ),
     ),
     Case(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ganvas._version import __version__
-from ganvas.api import Say
 from ganvas.data.config import DataConfig
 from ganvas.data.pack import open_pack
 from ganvas.data.progress import progress_bar
@@ -21,6 +20,7 @@ from ganvas.failures.running import Run, run_all
 from ganvas.failures.summary import Told, findings, table, tell
 from ganvas.files import write_text
 from ganvas.settings import nearest
+from ganvas.training.announce import Say
 from ganvas.training.precision import resolve_device
 
 PAGE, NUMBERS, RUNS = "failures.html", "failures.json", "runs"

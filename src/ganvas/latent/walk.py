@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import ConfigError
-from ganvas.models.base import Encodes, LatentModel, Samples, class_labels
+from ganvas.latent.styles import in_all_layers, pictures_of, styles_of, without_styles
+from ganvas.models.base import Encodes, LatentModel, Samples, Styles, class_labels
 
 Mode = Literal["lerp", "slerp"]
+Space = Literal["z", "w"]
 
 
 def lerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
@@ -46,8 +48,9 @@ def interpolate(
     *,
     images: Tensor | None = None,
     steps: int = 8,
-    mode: Mode = "slerp",
+    mode: Mode | None = None,
     label: int | str | None = None,
+    space: Space = "z",
 ) -> Tensor:
     """Walk from seed to seed, or from image to image.
 
@@ -56,8 +59,11 @@ def interpolate(
         seeds: At least two; the same seeds as in `sample`.
         images: Instead of seeds, images (K, C, H, W) in [-1, 1] for a model that encodes.
         steps: Pictures from one seed to the next, both included.
-        mode: On the straight line or the great arc.
+        mode: On the straight line or the great arc (default: the arc in z, the line in w).
         label: The class of the whole walk, for a class-conditional model (default: the first).
+        space: z, or for a model with styles w, where the same step changes a picture more evenly
+            (Karras et al. 2019, section 4.1). No sphere holds the styles, so a walk there is on
+            straight lines.
 
     Returns:
         ((K - 1) * steps, C, H, W) float32 in [-1, 1]: `steps` pictures for each pair.
@@ -69,9 +75,30 @@ def interpolate(
     if ends < 2 or steps < 2:
         raise ConfigError("a walk needs at least two ends and two steps, e.g. --seeds 1,2,3.")
     asked = [] if label is None else [label]
+    if space == "w":
+        return _through_styles(model, seeds, images, steps, mode, asked or model.classes[:1])
     points = _from_seeds(model, seeds) if images is None else _from_images(model, images, asked)
-    latents = walk(points, steps, mode)
+    latents = walk(points, steps, mode or "slerp")
     return model.decode_all(latents, class_labels(model, asked or model.classes[:1], len(latents)))
+
+
+def _through_styles(
+    model: LatentModel,
+    seeds: Sequence[int],
+    images: Tensor | None,
+    steps: int,
+    mode: Mode | None,
+    labels: Sequence[int | str],
+) -> Tensor:
+    """Walk from seed to seed on straight lines in W."""
+    if not isinstance(model, Styles):
+        raise without_styles("walk in w (--space w)")
+    if images is not None:
+        raise ConfigError("a walk in w goes between seeds: leave out --images, or --space w.")
+    if mode == "slerp":
+        raise ConfigError("a walk in w is straight: leave out --mode slerp, or --space w.")
+    frames = walk(styles_of(model, seeds, labels), steps, "lerp")
+    return pictures_of(model, in_all_layers(model, frames))
 
 
 def _from_seeds(model: LatentModel, seeds: Sequence[int]) -> Tensor:

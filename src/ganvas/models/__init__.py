@@ -10,13 +10,17 @@ from ganvas.models.autoencoder import Autoencoder, AutoencoderConfig
 from ganvas.models.base import Model
 from ganvas.models.gan import Gan
 from ganvas.models.gan_config import GanConfig
+from ganvas.models.stylegan import StyleGan
+from ganvas.models.stylegan_config import StyleGanConfig
 from ganvas.models.vae import Vae, VaeConfig
 
-ModelConfig = Annotated[AutoencoderConfig | VaeConfig | GanConfig, Field(discriminator="name")]
+ModelConfig = Annotated[
+    AutoencoderConfig | VaeConfig | GanConfig | StyleGanConfig, Field(discriminator="name")
+]
 
 
 def build_model(
-    config: AutoencoderConfig | VaeConfig | GanConfig,
+    config: AutoencoderConfig | VaeConfig | GanConfig | StyleGanConfig,
     shape: tuple[int, ...],
     classes: Sequence[str] = (),
 ) -> Model:
@@ -33,3 +37,5 @@ def build_model(
             return Vae(config, shape, classes)
         case GanConfig():
             return Gan(config, shape, classes)
+        case StyleGanConfig():
+            return StyleGan(config, shape, classes)

@@ -3,13 +3,19 @@
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from ganvas.errors import ConfigError
 from ganvas.models.phase import Phase
+
+Noise = Literal["constant", "random", "none"]
+"""The noise that a StyleGAN adds to its maps: always the same, that of a seed, or no noise."""
+
+_BATCH = 64
+"""Images decoded at once."""
 
 
 class Model(nn.Module, ABC):
@@ -36,6 +42,12 @@ class Model(nn.Module, ABC):
     def phases(self) -> tuple[Phase, ...]:
         """The updates of one training step, in order."""
 
+    def compile_networks(self) -> None:
+        """Have torch.compile speed up every network from now on."""
+        for network in self.children():
+            if any(True for _ in network.parameters()):
+                network.compile()
+
     @abstractmethod
     def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
         """What to look at during training, for the same images and seed each time: (M, *shape)."""
@@ -56,6 +68,7 @@ class LatentModel(Model):
         seed: int = 0,
         labels: Sequence[int | str] | Tensor | None = None,
         truncation: float | None = None,
+        noise: Noise | None = None,
     ) -> Tensor:
         """Draw n new images.
 
@@ -66,13 +79,15 @@ class LatentModel(Model):
                 (default: every class in turn).
             truncation: Keep latents near their mean, for fewer odd pictures and less variety; what
                 the number means is the model's to say (`Truncates`).
+            noise: What a model with noise inputs (`Styles`) adds to its maps; random is that of
+                seed for the first image, of seed + 1 for the next (default: constant).
 
         Returns:
             (n, C, H, W) float32 in [-1, 1], or points (n, 2).
 
         Raises:
-            ConfigError: n < 1, no such class, a model without a distribution of latents, or one
-                whose latents cannot be truncated.
+            ConfigError: n < 1, no such class, a model without a distribution of latents, one whose
+                latents cannot be truncated, or noise for a model that has none.
         """
         if n < 1:
             raise ConfigError(f"cannot draw {n} images: ask for at least one (-n 16).")
@@ -82,22 +97,26 @@ class LatentModel(Model):
                 "`ganvas reconstruct` shows what it does; train a vae to draw new pictures."
             )
         latents, classes = self.sample_latents(n, seed), class_labels(self, labels, n)
+        with self._truncated(truncation) as truncate:
+            if noise is None:
+                return self.decode_all(truncate(latents), classes)
+            return _synthesise_all(self, truncate(latents), classes, noise, seed)
+
+    @contextlib.contextmanager
+    def _truncated(self, truncation: float | None) -> Iterator[Callable[[Tensor], Tensor]]:
+        """Within, the function that truncates latents; None leaves them as they are."""
         if truncation is None:
-            return self.decode_all(latents, classes)
-        if not isinstance(self, Truncates):
+            yield lambda latents: latents
+        elif isinstance(self, Truncates):
+            with self.truncated(truncation) as truncate:
+                yield truncate
+        else:
             raise ConfigError("the latents of this model cannot be truncated; those of a gan can.")
-        with self.truncated(truncation) as truncate:
-            return self.decode_all(truncate(latents), classes)
 
     @torch.no_grad()
     def decode_all(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Decode any number of latents in batches that fit into memory, without gradients."""
-        size = 64
-        chosen = None if labels is None else labels.split(size)
-        parts = [
-            self.decode(part, None if chosen is None else chosen[i]).float()
-            for i, part in enumerate(latents.split(size))
-        ]
+        parts = [self.decode(*part).float() for part in _batches(latents, labels)]
         return torch.cat(parts)
 
 
@@ -127,6 +146,42 @@ class Truncates(Protocol):
         self, threshold: float
     ) -> contextlib.AbstractContextManager[Callable[[Tensor], Tensor]]:
         """Within, the function that truncates latents (N, latent_size), and a model for them."""
+        ...
+
+
+@runtime_checkable
+class Styles(Protocol):
+    """A StyleGAN: latents are mapped to styles w, one of which may be given to each layer (w+)."""
+
+    @property
+    def layers(self) -> int:
+        """How many styles a picture takes."""
+        ...
+
+    @property
+    def layer_resolutions(self) -> tuple[int, ...]:
+        """The height of the picture at which each of them acts, from coarse to fine."""
+        ...
+
+    @property
+    def noise_shapes(self) -> tuple[tuple[int, int], ...]:
+        """(H, W) of each noise input; () for networks without noise."""
+        ...
+
+    def map(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (N, latent_size) -> w (N, latent_size); within `truncated`, truncated."""
+        ...
+
+    def synthesise(self, styles: Tensor, noise: Noise = "constant", seed: int = 0) -> Tensor:
+        """Styles (N, layers, latent_size) -> images (N, C, H, W) in [-1, 1].
+
+        Random noise is of the seed for the first picture, of seed + 1 for the next, on every
+        device. Raises ConfigError where networks without noise are asked for another than constant.
+        """
+        ...
+
+    def centre(self) -> Tensor:
+        """The mean of w over the latents, (latent_size,): what truncation pulls towards."""
         ...
 
 
@@ -195,6 +250,30 @@ def _class_index(classes: tuple[str, ...], label: int | str) -> int:
         f"this model has no class {label!r}. It has {len(classes)}: {', '.join(classes[:20])}"
         f"{', ...' if len(classes) > 20 else ''} (or their numbers, 0 to {len(classes) - 1})."
     )
+
+
+def _batches(latents: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Latents and their labels, in parts that fit into memory."""
+    chosen = None if labels is None else labels.split(_BATCH)
+    for i, part in enumerate(latents.split(_BATCH)):
+        yield part, None if chosen is None else chosen[i]
+
+
+@torch.no_grad()
+def _synthesise_all(
+    model: Model, latents: Tensor, labels: Tensor | None, noise: Noise, seed: int
+) -> Tensor:
+    """As `decode_all`, with a kind of noise."""
+    if not isinstance(model, Styles) or not model.noise_shapes:
+        raise ConfigError(
+            f"--noise {noise}: this model adds no noise to its maps; stylegan and stylegan2 do. "
+            "Leave it out."
+        )
+    images: list[Tensor] = []
+    for i, part in enumerate(_batches(latents, labels)):
+        styles = model.map(*part)[:, None].expand(-1, model.layers, -1)
+        images.append(model.synthesise(styles, noise, seed + i * _BATCH).float())
+    return torch.cat(images)
 
 
 def alternate(first: Tensor, second: Tensor) -> Tensor:

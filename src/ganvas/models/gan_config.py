@@ -2,27 +2,18 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from ganvas.data.augment import BGC, Group
-from ganvas.losses.adversarial import Objective, has_probabilities, tells_by_sign
+from ganvas.losses.adversarial import has_probabilities
+from ganvas.models.adversarial_config import AdversarialConfig
 from ganvas.models.phase import Adam
-from ganvas.models.schedule import Probability, Weight
+from ganvas.models.schedule import Weight
 from ganvas.networks import Kind, Minibatch, Norm, Normalisation, own_norm
-from ganvas.settings import Settings
 
-GradientPenalty = Literal["none", "two-sided", "one-sided", "dragan"]
-Augmentation = Literal["none", "diffaugment", "ada"]
 Target = Annotated[float, Field(ge=0, le=1)]
 
 
-class GanConfig(Settings):
+class GanConfig(AdversarialConfig):
     """A GAN: its networks, its objective, what keeps it stable, and its two optimisers."""
 
     name: Literal["gan"] = "gan"
@@ -32,19 +23,13 @@ class GanConfig(Settings):
     """Dimensions of z."""
     width: PositiveInt = 64
     """Channels at the finest resolution (mlp: units of each layer; biggan: the paper's ch)."""
-    discriminator_width: PositiveInt | None = None
-    """The same of D, where it differs."""
     blocks: Annotated[int, Field(ge=1, le=64)] = 2
     """Residual blocks at each resolution (r3gan only)."""
-    conditional: bool = False
-    """Learn the classes of the data and draw from the one asked for."""
     generator: Adam = Adam(learning_rate=2e-4, betas=(0.5, 0.999))
     discriminator: Adam = Adam(learning_rate=2e-4, betas=(0.5, 0.999))
     critic_steps: Annotated[int, Field(ge=1, le=1000)] = 1
     """Updates of D for one of G, each on a fresh batch."""
 
-    objective: Objective = "non-saturating"
-    """What D and G play for."""
     real_target: Target = 1.0
     """The probability of "real" that D shall give real images; 0.9 is one-sided label smoothing."""
     fake_target: Target = 0.0
@@ -52,17 +37,9 @@ class GanConfig(Settings):
     instance_noise: Weight = 0.0
     """Standard deviation of the noise on all that D sees (Sonderby et al. 2017)."""
 
-    r1_gamma: Weight = 0.0
-    """Weight of the penalty on D's gradient at real images; 0 is no penalty."""
-    r2_gamma: Weight = 0.0
-    """The same at fakes."""
     r1_every: PositiveInt = 8
-    """Apply both in every so many steps, so many times stronger; 1 is within D's own update."""
-    gradient_penalty: GradientPenalty = "none"
-    """Pull the norm of D's gradient to 1 between real images and fakes (WGAN-GP; one-sided: only
-    from above), or around real images (dragan)."""
-    gradient_penalty_weight: PositiveFloat = 10.0
-    """The papers' lambda."""
+    """Apply both penalties in every so many steps, so many times stronger; 1 is within D's own
+    update."""
     clip_weights: PositiveFloat | None = None
     """Keep each of the critic's weights within this of 0 (the first Wasserstein GAN, which had
     RMSprop where this has Adam)."""
@@ -79,24 +56,6 @@ class GanConfig(Settings):
     unroll_second_order: bool = True
     """Differentiate through these steps."""
 
-    augment: Augmentation = "none"
-    """Augment what D sees, so that few pictures suffice: DiffAugment (Zhao et al. 2020), or ADA
-    (Karras et al. 2020a), whose strength adapts to how much D overfits."""
-    augment_strength: Probability | None = None
-    """A fixed probability for ADA instead of one that adapts."""
-    augment_groups: Annotated[tuple[Group, ...], Field(min_length=1)] = BGC
-    """What ADA may do to a picture."""
-
-    @property
-    def has_penalty(self) -> bool:
-        """Whether D's gradient is penalised at real images or fakes."""
-        return bool(self.r1_gamma or self.r2_gamma)
-
-    @property
-    def has_lazy_penalty(self) -> bool:
-        """Whether that is an update of its own."""
-        return self.has_penalty and self.r1_every > 1
-
     @property
     def norm(self) -> Normalisation:
         """The normalisation that D has."""
@@ -107,7 +66,7 @@ class GanConfig(Settings):
     def _makes_sense(self) -> Self:
         for reason in (
             self._unbounded_critic(), self._tied_samples(), self._no_probabilities(),
-            self._no_meaning(),
+            self.without_meaning(),
         ):  # fmt: skip
             if reason:
                 raise ValueError(reason)
@@ -161,20 +120,5 @@ class GanConfig(Settings):
             return (
                 f"clip_weights bounds a Wasserstein critic; with objective {self.objective} it "
                 "only weakens D. Use --set model.objective=wasserstein, or leave it out"
-            )
-        return None
-
-    def _no_meaning(self) -> str | None:
-        if self.augment == "ada" and self.augment_strength is None:
-            if not tells_by_sign(self.objective):
-                return (
-                    "augment=ada adapts to how often D's output is positive at real pictures, "
-                    f"which means nothing with objective {self.objective}. Give a fixed strength "
-                    "(--set model.augment_strength=0.3), or use diffaugment"
-                )
-        elif self.augment_strength is not None and self.augment != "ada":
-            return (
-                "augment_strength is ADA's: add --set model.augment=ada, or "
-                "--set model.augment_strength=null"
             )
         return None

@@ -5,7 +5,7 @@ from typing import Literal
 from torch import nn
 
 from ganvas.errors import ConfigError
-from ganvas.networks import biggan, dcgan, mlp, r3gan, resnet
+from ganvas.networks import biggan, dcgan, mlp, r3gan, resnet, stylegan, stylegan2, stylegan3
 from ganvas.networks.layers.minibatch import Minibatch
 from ganvas.networks.layers.normalisation import Norm, Normalisation
 
@@ -14,8 +14,13 @@ __all__ = [
     "Minibatch",
     "Norm",
     "Normalisation",
+    "StyleDiscriminator",
+    "StyleGenerator",
+    "StyleKind",
     "build_discriminator",
     "build_generator",
+    "build_style_discriminator",
+    "build_style_generator",
     "image_shape",
     "own_norm",
 ]
@@ -24,6 +29,12 @@ PlainKind = Literal["mlp", "dcgan"]
 """Networks that serve as encoders and decoders, too."""
 
 Kind = Literal[PlainKind, "resnet", "biggan", "r3gan"]
+
+StyleKind = Literal["stylegan", "stylegan2", "stylegan3-t", "stylegan3-r"]
+"""Networks with a mapping from z to the styles w that the layers take."""
+
+StyleGenerator = stylegan.Generator | stylegan2.Generator | stylegan3.Generator
+StyleDiscriminator = stylegan.Discriminator | stylegan2.Discriminator
 
 
 def build_generator(
@@ -80,6 +91,41 @@ def build_discriminator(
     if kind == "resnet":
         return resnet.Discriminator(image, width, classes, outputs, normalisation, minibatch)
     return biggan.Discriminator(image, width, classes, outputs, normalisation, minibatch)
+
+
+def build_style_generator(
+    kind: StyleKind,
+    latent_size: int,
+    shape: tuple[int, ...],
+    width: int,
+    max_width: int,
+    mapping_layers: int,
+    classes: int = 0,
+) -> StyleGenerator:
+    """A network from latents by way of styles to pictures of this shape, without bounds.
+
+    `width` counts channels at the finest resolution, which double towards the coarse end, up to
+    `max_width`. Raises ConfigError where the network cannot draw this shape.
+    """
+    image = image_shape(shape)
+    if kind == "stylegan":
+        return stylegan.generator(latent_size, image, width, max_width, mapping_layers, classes)
+    if kind == "stylegan2":
+        return stylegan2.generator(latent_size, image, width, max_width, mapping_layers, classes)
+    return stylegan3.generator(
+        latent_size, image, width, max_width, mapping_layers, classes,
+        rotation=kind == "stylegan3-r",
+    )  # fmt: skip
+
+
+def build_style_discriminator(
+    kind: StyleKind, shape: tuple[int, ...], width: int, max_width: int, classes: int = 0
+) -> StyleDiscriminator:
+    """Its opponent, from pictures to (N, 1); StyleGAN3 has StyleGAN2's."""
+    image = image_shape(shape)
+    if kind == "stylegan":
+        return stylegan.discriminator(image, width, max_width, classes)
+    return stylegan2.discriminator(image, width, max_width, classes)
 
 
 def own_norm(kind: Kind) -> Normalisation:

@@ -3,36 +3,18 @@
 A recipe is what `ganvas train NAME` starts from; every field can be changed with `--set`.
 """
 
-from dataclasses import dataclass
-
 from ganvas.errors import ConfigError
-from ganvas.models import ModelConfig
 from ganvas.models.autoencoder import AutoencoderConfig
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.phase import Adam
 from ganvas.models.schedule import Schedule
 from ganvas.models.vae import VaeConfig
+from ganvas.recipes.recipe import Recipe as Recipe
+from ganvas.recipes.styles import STYLE_RECIPES
 from ganvas.settings import nearest
-from ganvas.training.config import RunConfig, TrainingConfig
+from ganvas.training.config import TrainingConfig
 
 DEFAULT = "dcgan-tiny"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A configuration with its origin."""
-
-    name: str
-    paper: str
-    year: int
-    summary: str
-    model: ModelConfig
-    training: TrainingConfig
-
-    @property
-    def config(self) -> RunConfig:
-        """The complete configuration."""
-        return RunConfig(name=self.name, model=self.model, training=self.training)
 
 
 # The tiny sizes: as their papers have it, but narrower, with rates that are higher and fall to zero
@@ -261,6 +243,7 @@ RECIPES: dict[str, Recipe] = {
             ),
             TrainingConfig(images=100_000, batch=32),
         ),
+        *STYLE_RECIPES,
     )
 }
 

@@ -9,11 +9,16 @@ al. 2020a ("Training Generative Adversarial Networks with Limited Data", train.p
   each process.
 - Learning rates of Adam: the recipe's, times the square root of the ratio of the batches (Malladi
   et al. 2022). Their rule scales the betas, too; at the GAN's 0.5 that has no meaning.
+  StyleGANs have the authors' rates by the side of a picture instead, whatever the batch: 2019 0.001
+  up to 64 px, 0.0015 at 128, 0.002 at 256, 0.003 from 512 px on; StyleGAN2 0.0025, from 1024 px on
+  0.002 (Karras et al. 2020a); StyleGAN3 0.0025 for G, 0.002 for D (Karras et al. 2021).
 - Half-life of the averaged weights: 10,000 images for each 32 of a batch. Ours: at most a tenth of
   the run.
 - R1 (logistic objectives; not where spectral norm or another penalty bounds D): 0.0002 *
-  pixels / batch. The relativistic objective needs R1 and R2, far stronger: Huang et al. 2024 took
-  0.05 and 0.5 at 32 pixels, 2 and 1 at 64, 150 at 256; ours is the power law 2 * (side / 64)^3.
+  pixels / batch; StyleGAN3 five times as much, 2 at 256 px with a batch of 32 (Karras et al. 2021,
+  training configurations of their code). The relativistic objective needs R1 and R2, far stronger:
+  Huang et al. 2024 took 0.05 and 0.5 at 32 pixels, 2 and 1 at 64, 150 at 256; ours is the power law
+  2 * (side / 64)^3.
 - WGAN-GP: 10, as for every data set of the paper (Gulrajani et al. 2017, section 4).
 - Augmentation, below 50,000 pictures (mirrored ones counted twice): ADA improved LSUN Cat clearly
   at 30,000 pictures, no longer at 100,000 (Karras et al. 2020a, figure 7). Ours: only where each
@@ -30,8 +35,11 @@ from typing import Any
 
 from ganvas.data.augment.ada import IMAGES_TO_FULL_STRENGTH
 from ganvas.losses.adversarial import tells_by_sign
+from ganvas.models.adversarial_config import AdversarialConfig
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.schedule import Schedule
+from ganvas.models.stylegan_config import StyleGanConfig
+from ganvas.networks import StyleKind
 from ganvas.recipes import RECIPES, Recipe
 from ganvas.training.config import RunConfig
 
@@ -48,6 +56,7 @@ MEMORISED_AFTER = 100
 """Times that a discriminator must see a picture to know it by heart."""
 
 _KARRAS = "Karras et al. 2020a, auto configuration of their code"
+_STYLEGAN3 = "Karras et al. 2021, training configurations of their code"
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,8 @@ def _rate_of(optimizer: str) -> Rule:
         return _recipe(config) is not None and hasattr(config.model, optimizer)
 
     def rate(config: RunConfig, facts: Facts) -> Choice:
+        if isinstance(config.model, StyleGanConfig):
+            return _style_rate(config.model.networks, optimizer, facts)
         recipe = RECIPES[config.name]
         own: float | Schedule = attrgetter(f"{optimizer}.learning_rate")(recipe.model)
         batch, its_batch = config.training.batch, recipe.training.batch
@@ -132,18 +143,38 @@ def _rate_of(optimizer: str) -> Rule:
     return Rule(applies, rate)
 
 
+def _style_rate(networks: StyleKind, optimizer: str, facts: Facts) -> Choice:
+    """The authors' learning rate of an optimiser of a StyleGAN."""
+    side = max(facts.shape[1:], default=0)
+    if networks == "stylegan":
+        value = next(rate for most, rate in _RATES_2019 if side <= most)
+        return Choice(value, f"{value:g} at {side} px (Karras et al. 2019, their code)")
+    if networks == "stylegan2":
+        value = 0.002 if side >= 1024 else 0.0025
+        return Choice(
+            value, f"{value:g} at {side} px: 0.002 from 1024 px on, else 0.0025 ({_KARRAS})"
+        )
+    value = 0.0025 if optimizer == "generator" else 0.002
+    return Choice(value, f"{value:g} for the {optimizer} at all sizes ({_STYLEGAN3})")
+
+
+_RATES_2019 = ((64, 1e-3), (128, 1.5e-3), (256, 2e-3), (math.inf, 3e-3))
+"""The largest side of a picture, and the rate up to there."""
+
+
 def _is_relativistic(config: RunConfig) -> bool:
-    return isinstance(config.model, GanConfig) and config.model.objective == "relativistic"
+    return isinstance(config.model, AdversarialConfig) and config.model.objective == "relativistic"
 
 
 def _wants_r1(config: RunConfig) -> bool:
     """Whether D's loss is logistic and nothing else bounds its gradient."""
     model = config.model
-    if not isinstance(model, GanConfig):
+    if not isinstance(model, AdversarialConfig):
         return False
     if model.objective not in ("minimax", "non-saturating", "relativistic"):
         return False
-    return model.norm != "spectral" and model.gradient_penalty == "none"
+    bounded = isinstance(model, GanConfig) and model.norm == "spectral"
+    return not bounded and model.gradient_penalty == "none"
 
 
 def _gamma(field: str) -> Callable[[RunConfig, Facts], Choice]:
@@ -163,19 +194,26 @@ def _gamma(field: str) -> Callable[[RunConfig, Facts], Choice]:
             )
         height, width = facts.shape[1:]
         batch = config.training.batch
-        value = _starting_at(own, 0.0002 * facts.pixels / batch)
+        per_pixel, source = (0.001, _STYLEGAN3) if _is_stylegan3(config) else (0.0002, _KARRAS)
+        value = _starting_at(own, per_pixel * facts.pixels / batch)
         return Choice(
             value,
-            f"0.0002 * {height} * {width} pixels / batch {batch} = {_written(value)} ({_KARRAS})",
+            f"{per_pixel:g} * {height} * {width} pixels / batch {batch} = {_written(value)} "
+            f"({source})",
         )
 
     return choose_gamma
 
 
+def _is_stylegan3(config: RunConfig) -> bool:
+    model = config.model
+    return isinstance(model, StyleGanConfig) and model.networks.startswith("stylegan3")
+
+
 def _has_gradient_penalty(config: RunConfig) -> bool:
     """Whether D has the penalty of WGAN-GP, of either side."""
     sides = ("two-sided", "one-sided")
-    return isinstance(config.model, GanConfig) and config.model.gradient_penalty in sides
+    return isinstance(config.model, AdversarialConfig) and config.model.gradient_penalty in sides
 
 
 def _gradient_penalty(config: RunConfig, facts: Facts) -> Choice:
@@ -184,7 +222,7 @@ def _gradient_penalty(config: RunConfig, facts: Facts) -> Choice:
 
 def _has_open_augmentation(config: RunConfig) -> bool:
     """Whether the model can augment, and at no strength that is fixed already (as R3GAN's is)."""
-    return isinstance(config.model, GanConfig) and config.model.augment_strength is None
+    return isinstance(config.model, AdversarialConfig) and config.model.augment_strength is None
 
 
 def _augment(config: RunConfig, facts: Facts) -> Choice:
@@ -209,23 +247,28 @@ def _augment(config: RunConfig, facts: Facts) -> Choice:
         )
     adapts = IMAGES_TO_FULL_STRENGTH
     few = f"{counted} are fewer than {ENOUGH_PICTURES:,} and shown {times:,} times each"
-    if images >= adapts and _sign_means_real(config):
+    if images >= adapts and _sign_means_real(config) and not _grows(config):
         return Choice(
             "ada",
             f"ada: {few}, in {images:,} images, {adapts:,} or more, in which it can adapt "
             "(Karras et al. 2020a, figure 7 and section 3.2)",
         )
-    why = (
-        f"{images:,} images are fewer than the {adapts:,} in which ADA adapts"
-        if images < adapts
-        else "ADA asks for the sign of D, which says nothing under this objective"
-    )
+    if images < adapts:
+        why = f"{images:,} images are fewer than the {adapts:,} in which ADA adapts"
+    elif _grows(config):
+        why = "ADA needs pictures of 16 px or more, and growing begins with fewer"
+    else:
+        why = "ADA asks for the sign of D, which says nothing under this objective"
     return Choice("diffaugment", f"diffaugment: {few}; {why} (Zhao et al. 2020)")
 
 
 def _sign_means_real(config: RunConfig) -> bool:
     """Whether D > 0 says "real", as ADA's sign statistic takes it."""
-    return isinstance(config.model, GanConfig) and tells_by_sign(config.model.objective)
+    return isinstance(config.model, AdversarialConfig) and tells_by_sign(config.model.objective)
+
+
+def _grows(config: RunConfig) -> bool:
+    return isinstance(config.model, StyleGanConfig) and config.model.growing is not None
 
 
 def _always(config: RunConfig) -> bool:

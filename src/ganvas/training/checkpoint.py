@@ -32,6 +32,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from ganvas.errors import RunError
 from ganvas.files import atomic_write, explain_disk_errors, sync_folder, write_text
@@ -46,6 +47,12 @@ LAST = "last"
 
 _FORMAT = 1
 _WEIGHTS, _STATE, _SCORE = "weights.safetensors", "state.pt", "score.json"
+
+_MISFITS = (
+    *(RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError),
+    *(pickle.UnpicklingError, SafetensorError),
+)
+"""What goes wrong with whole files of other content."""
 
 
 @dataclass
@@ -142,6 +149,31 @@ def load_weights(model: Model, folder: Path, which: str = LAST) -> list[str]:
     return notes
 
 
+def read_networks(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The weights of an undamaged checkpoint, on the CPU: raw ones, and those that are averaged.
+
+    Both by their names in the model's state_dict. The best checkpoint holds the averaged weights
+    only, which then stand for the raw ones, too.
+
+    Raises RunError where the files hold something else.
+    """
+    try:
+        if not (path / _STATE).exists():
+            return load_file(path / _WEIGHTS), {}
+        saved = torch.load(path / _STATE, map_location="cpu", weights_only=True)
+        networks = {**saved["model"]}, {**saved["ema"]}
+    except (*_MISFITS, OSError) as error:
+        raise RunError(f"the checkpoint {path} cannot be read. Choose another one.") from error
+    if not all(isinstance(t, Tensor) for tensors in networks for t in tensors.values()):
+        raise RunError(f"the checkpoint {path} holds no weights. Choose another one.")
+    return networks
+
+
+def weights_digest(path: Path) -> str:
+    """The SHA-256 of a checkpoint's weights."""
+    return _digest(path / _WEIGHTS)
+
+
 def find_checkpoint(folder: Path, which: str, notes: list[str]) -> Path:
     """The checkpoint of a name below `folder`, undamaged.
 
@@ -191,8 +223,7 @@ def _explain_misfit(path: Path) -> Iterator[None]:
     """Turn what goes wrong with whole files of other content into a `RunError`."""
     try:
         yield
-    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError,
-            pickle.UnpicklingError, SafetensorError) as error:  # fmt: skip
+    except _MISFITS as error:
         reason = str(error).strip().partition("\n")[0]
         raise RunError(
             f"the checkpoint {path} does not fit the run's config.yaml ({reason}). Put back the "

@@ -5,13 +5,35 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ganvas.data.config import DataConfig
 from ganvas.errors import ConfigError
 from ganvas.files import write_text
 from ganvas.models import ModelConfig
 from ganvas.settings import Settings
+
+
+class StartFrom(Settings):
+    """The run whose weights a training begins with; RUN or RUN:CHECKPOINT for short."""
+
+    run: str
+    """Its folder."""
+    checkpoint: str = "last"
+    """last, best, or the number of one; last becomes its number when the training begins."""
+    sha256: str | None = None
+    """Of the checkpoint's weights.safetensors, noted when the training begins: begun again, it
+    refuses other weights."""
+
+    @staticmethod
+    def read(value: Any) -> Any:
+        """The fields from the short form; other values stay as they are."""
+        if not isinstance(value, str):
+            return value
+        run, colon, checkpoint = value.rpartition(":")
+        if colon and run and (checkpoint in ("last", "best") or checkpoint.isdecimal()):
+            return {"run": run, "checkpoint": checkpoint}
+        return {"run": value}
 
 
 class TrainingConfig(Settings):
@@ -35,7 +57,16 @@ class TrainingConfig(Settings):
     ema_half_life: PositiveInt = 10_000
     """Half-life of the moving average of the weights, in images."""
     ema_ramp_up: NonNegativeFloat = 0.05
-    """Until it reaches that, the half-life is this share of the images shown so far."""
+    """Until it reaches that, the half-life is this share of the images shown so far (not with
+    start_from, whose averages are worth keeping)."""
+    start_from: (
+        Annotated[
+            StartFrom, BeforeValidator(StartFrom.read, json_schema_input_type=StartFrom | str)
+        ]
+        | None
+    ) = None
+    """Begin with the weights of another run, whose resolution, channels, widths or classes may
+    differ, instead of random ones: --from RUN, RUN:best or RUN:000050000."""
     log_every: PositiveInt | None = None
     """Images between lines of log.jsonl (default: 200 lines a run, at least one every 5,000)."""
     sample_every: PositiveInt | None = None

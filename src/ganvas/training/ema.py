@@ -10,13 +10,13 @@ from torch import nn
 from ganvas.models.base import Model
 
 
-def decay(batch: int, images: int, half_life: int, ramp_up: float) -> float:
+def decay(batch: int, images: int, half_life: int, ramp_up: float | None) -> float:
     """The factor of the old average for a step of `batch` images (Karras et al. 2020b, code).
 
     The half-life grows with the images shown, `ramp_up * images`, until it reaches `half_life`, so
-    that the random initial weights are soon forgotten.
+    that the random initial weights are soon forgotten; with None it is `half_life` from the start.
     """
-    current = min(half_life, max(images * ramp_up, 1e-8))
+    current = half_life if ramp_up is None else min(half_life, max(images * ramp_up, 1e-8))
     return float(0.5 ** (batch / current))
 
 

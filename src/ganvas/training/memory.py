@@ -10,7 +10,7 @@ import torch
 from ganvas.errors import RunError
 from ganvas.training.config import RunConfig
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of <malloc.h>
 
 
 def keep_freed_memory() -> None:
@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
         return
     with contextlib.suppress(OSError, AttributeError):  # another C library
         libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)  # the largest that it accepts
+        libc.mallopt(_M_MMAP_MAX, 0)  # no block of its own for a large tensor, given back when freed
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 

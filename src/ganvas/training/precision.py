@@ -37,7 +37,7 @@ def resolve_precision(name: str, device: torch.device, model: nn.Module) -> Prec
     """
     if name != "auto":
         return "bfloat16" if name == "bfloat16" else "float32"
-    convolutional = any(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in model.modules())
+    convolutional = any(weight.ndim == 4 for weight in model.parameters())
     return "bfloat16" if convolutional and _has_bfloat16(device) else "float32"
 
 

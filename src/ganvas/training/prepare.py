@@ -13,6 +13,7 @@ from ganvas.data.held_out import count_held_out, training_rows
 from ganvas.data.loader import Loader
 from ganvas.data.pack import Pack
 from ganvas.errors import ConfigError
+from ganvas.files import write_text
 from ganvas.models import build_model
 from ganvas.models.base import Model
 from ganvas.models.phase import derive_seed
@@ -25,6 +26,7 @@ from ganvas.training.precision import resolve_compile, resolve_device, resolve_p
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.run_log import RunLog
 from ganvas.training.step import Plan, make_optimizers
+from ganvas.training.transfer import Transfer
 
 
 @contextlib.contextmanager
@@ -98,9 +100,7 @@ def prepare(
         # batch norm across processes is one.
         state.notes.append("Not compiled: with several processes gradients could be wrong.")
     elif training.compile:
-        for network in model.children():
-            if any(True for _ in network.parameters()):
-                network.compile()
+        model.compile_networks()
     loader = Loader(
         pack,
         batch=training.batch,
@@ -114,13 +114,21 @@ def prepare(
     return state, Plan(model.phases(), loader, training, precision, device, processes)
 
 
-def record_start(folder: RunFolder, config: RunConfig, state: TrainingState, plan: Plan) -> None:
-    """Note in the run folder that a training begins, or goes on."""
+def record_start(
+    folder: RunFolder,
+    config: RunConfig,
+    state: TrainingState,
+    plan: Plan,
+    transfer: Transfer | None = None,
+) -> None:
+    """Note in the run folder that a training begins, with what weights, or goes on."""
     log = RunLog(folder.log)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if folder.log.exists():
         log.write("resume", images=state.images, time=now, note="; ".join(state.notes) or None)
         return
+    if transfer is not None:
+        write_text(folder.transfer, transfer.text() + "\n")
     write_config(config, folder.config)
     log.write(
         "start",
@@ -135,6 +143,7 @@ def record_start(folder: RunFolder, config: RunConfig, state: TrainingState, pla
         device=device_name(plan.device),
         precision=plan.precision,
         parameters=parameter_counts(state.model),
+        **({} if transfer is None else {"transfer": transfer.record()}),
     )
 
 

@@ -2,6 +2,7 @@
 
 config.yaml      complete: the run can be repeated from it alone
 data.json        what the data was: count, shape, classes, fingerprint, files left out
+transfer.txt     of a training with start_from: which weights it took over, tensor by tensor
 log.jsonl        what happened, append-only
 samples/         a sheet every so often, named by the images shown
 checkpoints/     see ganvas.training.checkpoint
@@ -31,6 +32,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.yaml"
         self.data = path / "data.json"
+        self.transfer = path / "transfer.txt"
         self.log = path / "log.jsonl"
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"

@@ -6,7 +6,7 @@ so that the history reads as that of a run which was never interrupted.
 
 The events and their fields, beside `event` and `images` (images shown so far):
 
-    start       time, command, versions, device, precision, parameters
+    start       time, command, versions, device, precision, parameters, and with start_from transfer
     progress    step, seconds, images_per_second, losses, gradient_norms
     samples     path
     score       name, value, seconds, note

@@ -76,7 +76,8 @@ def train_step(state: TrainingState, plan: Plan) -> dict[str, list[Update]]:
     state.step += 1
     state.images += plan.batches * plan.config.batch
     shown, config = plan.batches * plan.config.batch, plan.config
-    beta = decay(shown, state.images, config.ema_half_life, config.ema_ramp_up)
+    ramp_up = config.ema_ramp_up if config.start_from is None else None
+    beta = decay(shown, state.images, config.ema_half_life, ramp_up)
     state.ema.update(state.model, beta)
     return updates
 
@@ -202,7 +203,8 @@ def check_finite(update: Update, phase: Phase, state: TrainingState) -> None:
 
 def _first_bad(update: Update, phase: Phase, model: Model) -> str:
     """The first non-finite tensor in the order of computation."""
-    candidates = {f"weight {name}": tensor for name, tensor in model.state_dict().items()}
+    # Parameters alone: a buffer may be NaN because it is not known yet.
+    candidates = {f"weight {name}": p.detach() for name, p in model.named_parameters()}
     parts = {k: v for k, v in update.losses.items() if not k.endswith("/total")}
     candidates |= {f"loss {name}": value for name, value in {**parts, **update.losses}.items()}
     for network in phase.trains:

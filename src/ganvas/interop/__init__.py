@@ -1,0 +1,1 @@
+"""Other people's files: what they hold, in this package's terms."""

@@ -1,0 +1,70 @@
+"""Styles of seeds, and pictures of styles: what mixing, variation and walks in W share."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ganvas.errors import ConfigError
+from ganvas.models.base import LatentModel, Noise, Samples, Styles, Truncates, class_labels
+
+_BATCH = 16  # the finest layers of large pictures take gigabytes
+
+
+def without_styles(what: str) -> ConfigError:
+    """The error for a model that has no styles to do `what` with."""
+    return ConfigError(
+        f"this model has no styles, so it cannot {what}. Models that have them: stylegan, "
+        "stylegan2, stylegan3."
+    )
+
+
+@torch.no_grad()
+def styles_of(
+    model: LatentModel,
+    seeds: Sequence[int],
+    labels: Sequence[int | str] = (),
+    truncation: float | None = None,
+) -> Tensor:
+    """The styles w of seeds, one for all layers of a picture: (N, latent_size).
+
+    Args:
+        model: With styles.
+        seeds: The same seeds as in `sample`; one may come twice.
+        labels: For a class-conditional model, classes in turn (default: every class in turn).
+        truncation: psi: w is pulled towards its mean by 1 - psi (Karras et al. 2019, appendix B).
+
+    Raises:
+        ConfigError: No seeds, a model without styles, no such class, or no such truncation.
+    """
+    if not isinstance(model, Styles) or not isinstance(model, Samples):
+        raise without_styles("map seeds to them")
+    if not seeds:
+        raise ConfigError("no seeds are given: name at least one, e.g. 1,2,3.")
+    latents = torch.cat([model.sample_latents(1, seed) for seed in seeds])
+    classes = class_labels(model, labels, len(latents))
+    if truncation is None:
+        return model.map(latents, classes)
+    if not isinstance(model, Truncates):
+        raise ConfigError("the styles of this model cannot be truncated: leave out --truncation.")
+    with model.truncated(truncation) as truncate:
+        return model.map(truncate(latents), classes)
+
+
+def in_all_layers(model: Styles, w: Tensor) -> Tensor:
+    """The same w (N, L) in every layer: w+ (N, layers, L)."""
+    return w[:, None].expand(-1, model.layers, -1)
+
+
+@torch.no_grad()
+def pictures_of(model: Styles, styles: Tensor, noise: Noise = "constant", seed: int = 0) -> Tensor:
+    """Styles w+ (N, layers, L) -> images (N, C, H, W) float32 in [-1, 1], a batch at a time.
+
+    Random noise is of `seed` for the first picture, of seed + 1 for the next.
+    """
+    return torch.cat(
+        [
+            model.synthesise(part, noise, seed + i * _BATCH).float()
+            for i, part in enumerate(styles.split(_BATCH))
+        ]
+    )

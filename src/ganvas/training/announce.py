@@ -1,0 +1,69 @@
+"""What a training says at its start and at its end."""
+
+from collections.abc import Callable
+
+from ganvas.data.pack import Pack
+from ganvas.training.checkpoint import BEST, TrainingState, list_checkpoints, read_best
+from ganvas.training.config import RunConfig
+from ganvas.training.loop import Reason
+from ganvas.training.prepare import parameter_counts
+from ganvas.training.run_folder import RunFolder
+from ganvas.training.run_log import History
+from ganvas.training.step import Plan
+
+Say = Callable[[str], None]
+"""Gets what a user should know, one line at a time."""
+
+_SKIPPED_NAMED = 10
+
+
+def headline(config: RunConfig, state: TrainingState, plan: Plan, pack: Pack) -> str:
+    """What is trained on what, in one sentence."""
+    counts = ", ".join(
+        f"{name} {n:,}" for name, n in parameter_counts(state.model).items() if n > 1
+    )
+    size = "x".join(str(n) for n in pack.shape)
+    skipped = f" ({len(pack.skipped):,} left out)" if pack.skipped else ""
+    return (
+        f"{'Going on with' if state.images else 'Training'} {config.name} on "
+        f"{len(pack.images):,} x {size} from {config.data.source}{skipped}: {counts} parameters; "
+        f"{plan.device.type}, {plan.precision}, {config.training.images:,} images to show."
+    )
+
+
+def say_skipped(config: RunConfig, pack: Pack, say: Say) -> None:
+    """Name the files that were left out, or the first of them."""
+    for problem in pack.skipped[:_SKIPPED_NAMED]:
+        say(f"  left out {problem.name}: {problem.reason}")
+    if len(pack.skipped) > _SKIPPED_NAMED:
+        more = len(pack.skipped) - _SKIPPED_NAMED
+        say(f"  and {more:,} more: ganvas data inspect {config.data.source}")
+
+
+def result(folder: RunFolder, state: TrainingState, reason: Reason) -> str:
+    """How it ended, where everything lies, and what to do next."""
+    sheets = sorted(folder.samples.glob("*.png"))
+    speed = state.images / max(state.seconds, 1e-9)
+    lines = [
+        f"{reason.capitalize()} at {state.images:,} images after "
+        f"{state.seconds / 60:.1f} minutes ({speed:,.0f} images/s).",
+        *_best(folder),
+        f"  samples     {sheets[-1] if sheets else folder.samples}",
+        f"  report      {folder.report}",
+        f"  checkpoint  {list_checkpoints(folder.checkpoints)[0]}",
+        f"Draw more: ganvas sample {folder.path} -n 64 --seed 1"
+        if reason == "finished"
+        else f"Go on: ganvas resume {folder.path}",
+    ]
+    return "\n".join(lines)
+
+
+def _best(folder: RunFolder) -> list[str]:
+    """The best score while training, if there were scores."""
+    best, spent = read_best(folder.checkpoints), History.read(folder.log).scoring_seconds
+    if best is None:
+        return []
+    return [
+        f"  best        {best.value:.4g} at {best.images:,} images ({best.name}; "
+        f"scores took {spent:.0f} s): {folder.checkpoints / BEST}"
+    ]
