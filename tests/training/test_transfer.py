@@ -39,7 +39,7 @@ FAMILIES = {
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained StyleGAN2 of 16 px; its checkpoints are at 32, 64 and best (of which it has two)."""
+    """A trained StyleGAN2 of 16 px with checkpoints at 32 and 64 images."""
     config = tiny("stylegan2", "training.images=64", "training.keep_checkpoints=3")
     return train_quietly(config, tmp_path_factory.mktemp("source") / "run")
 
@@ -180,10 +180,10 @@ def fitted(
     tensors, drawn = learnt(first), learnt(second)
     fits: dict[str, Tensor | None] = {}
     for name, tensor in drawn.items():
-        fits[name] = adapter.fit(name, tensors[name], tensor) if name in tensors else None
-        if fits[name] is not None:
-            with torch.no_grad():
-                tensor.copy_(fits[name])
+        fit = adapter.fit(name, tensors[name], tensor) if name in tensors else None
+        fits[name] = None if fit is None else fit.clone()
+        if fit is not None:
+            tensor.detach().copy_(fit)
     return first.eval(), second.eval(), fits
 
 
@@ -236,10 +236,10 @@ def test_what_was_drawn_grey_is_drawn_grey(family: str) -> None:
 
 def test_what_was_drawn_in_colour_is_drawn_as_its_mean() -> None:
     rgb, grey, _ = fitted(tiny("stylegan2"), ((3, 16, 16), ()), ((1, 16, 16), ()))
-    w = torch.randn(3, game(rgb).generator.mapping.layers[0].weight.shape[0])  # type: ignore
-    styles = w[:, None].expand(-1, game(rgb).layers, -1)  # type: ignore[union-attr]
-    before = game(rgb).generator.synthesis(styles)  # type: ignore[operator, union-attr]
-    after = game(grey).generator.synthesis(styles)  # type: ignore[operator, union-attr]
+    assert isinstance(rgb, StyleGan)
+    assert isinstance(grey, StyleGan)
+    styles = torch.randn(3, rgb.layers, rgb.latent_size)
+    before, after = rgb.generator.synthesis(styles), grey.generator.synthesis(styles)
     torch.testing.assert_close(before.mean(1, keepdim=True), after, rtol=1e-4, atol=1e-4)
 
 
