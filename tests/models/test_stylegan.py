@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from ganvas import api
+from ganvas.data.config import DataConfig
+from ganvas.data.loader import Loader
+from ganvas.data.pack import open_pack
 from ganvas.errors import ConfigError
 from ganvas.losses.path_length import synthesis_path_lengths
 from ganvas.models.base import Styles, Truncates
@@ -19,7 +22,11 @@ from ganvas.models.schedule import Schedule
 from ganvas.models.stylegan import StyleGan
 from ganvas.models.stylegan_config import StyleGanConfig
 from ganvas.networks import stylegan
-from ganvas.training.step import make_optimizers
+from ganvas.training.checkpoint import TrainingState
+from ganvas.training.config import TrainingConfig
+from ganvas.training.distributed import Processes
+from ganvas.training.ema import Ema
+from ganvas.training.step import Plan, make_optimizers, train_step
 from tests.tiny import assert_same_bits, final_state, tiny, train_quietly
 
 STYLE3: dict[str, Any] = {"networks": "stylegan3-t", "path_length_weight": 0}
@@ -234,14 +241,54 @@ def test_a_growing_model_trains_and_shows_what_it_has_grown_to() -> None:
     assert "level" in network.state_dict()
 
 
-def test_what_has_not_grown_yet_has_the_derivative_0_in_every_phase() -> None:
-    network = model((3, 32, 32), **OLD, growing=0.5, r1_every=2)
+@pytest.mark.parametrize("progress", [0.0, 0.2, 0.3, 0.45, 0.9])
+def test_weights_that_are_there_have_derivatives_and_the_others_none(progress: float) -> None:
+    network = model((3, 32, 32), **OLD, growing=0.5, r1_every=1)
     for phase in network.phases():
-        total = phase.loss(batch(shape=(3, 32, 32))).total
-        weights = [p for p in getattr(network, phase.trains[0]).parameters() if p.requires_grad]
-        slopes = torch.autograd.grad(total, weights, allow_unused=True)
-        assert all(slope is not None for slope in slopes)
-        assert any(not slope.any() for slope in slopes if slope is not None)
+        assert phase.present is not None
+        present = set(phase.present(progress))
+        total = phase.loss(batch(shape=(3, 32, 32), progress=progress)).total
+        trained = [w for w in getattr(network, phase.trains[0]).parameters() if w.requires_grad]
+        slopes = torch.autograd.grad(total, trained, allow_unused=True)
+        for weight, slope in zip(trained, slopes, strict=True):
+            assert slope is not None if weight in present else slope is None or not slope.any()
+
+
+def test_a_weight_that_comes_late_is_learnt_as_one_that_was_there_from_the_start(
+    tmp_path: Path,
+) -> None:
+    """Adam's first step is the learning rate, however late: its averages begin with the weight."""
+    config = TrainingConfig(images=80, batch=8, device="cpu", precision="float32")
+    network = model((3, 32, 32), **OLD, growing=1, r1_every=4, style_mixing=0)
+    pack = open_pack(
+        DataConfig(source="avatars", resolution=(32, 32), images=40), cache=tmp_path, progress=False
+    )
+    state = TrainingState(network, Ema(network), make_optimizers(network))
+    loader = Loader(pack, batch=8, seed=0)
+    plan = Plan(network.phases(), loader, config, "float32", torch.device("cpu"), Processes())
+    names = {
+        "generator": ("synthesis.blocks.2", "synthesis.to_image.2"),
+        "discriminator": ("blocks.1", "from_image.2"),
+    }  # which come after three steps
+    late = [
+        (part, parameter, parameter.detach().clone(), state.optimizers[(name,)])
+        for name, parts in names.items()
+        for part, parameter in network.get_submodule(name).named_parameters()
+        if part.startswith(parts)
+    ]
+    for _ in range(3):
+        train_step(state, plan)
+    for _, parameter, before, optimizer in late:
+        assert torch.equal(parameter, before)
+        assert parameter not in optimizer.state
+    train_step(state, plan)
+    moved = {}
+    for part, parameter, before, optimizer in late:
+        assert float(optimizer.state[parameter]["step"]) == 1
+        moved[part] = float((parameter - before).abs().max())
+    assert len(moved) == len(late)
+    rates = [optimizer.param_groups[0]["lr"] for *_, optimizer in late]
+    assert list(moved.values()) == pytest.approx(rates, rel=1e-2)
 
 
 def test_what_makes_sizes_that_never_come_is_not_trained() -> None:
@@ -413,6 +460,7 @@ def test_compiled_networks_train_alike(networks: str, monkeypatch: pytest.Monkey
         ("stylegan", "model.growing=null", "model.objective=wasserstein", "model.r1_gamma=0",
          "model.gradient_penalty=two-sided"),
         ("stylegan", "model.augment=diffaugment", "model.r1_every=3"),
+        ("stylegan", "model.growing=1"),  # stopped before all weights are there
     ],
 )  # fmt: skip
 def test_resume_is_bit_identical_with_every_kind_of_state(

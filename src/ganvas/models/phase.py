@@ -5,7 +5,7 @@ A phase is one kind of update: which networks it trains, on which loss, how ofte
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -113,3 +113,6 @@ class Phase:
     after: Callable[[Mapping[str, Tensor], int], None] | None = None
     """Called after each update with the parts of its loss, as means over the whole batch, and the
     number of images in it: to clip weights, or to adapt what the loss will do next."""
+    present: Callable[[float], Collection[nn.Parameter]] | None = None
+    """Which of the networks' weights there are after a share of the training, where some are yet to come.
+    The others get no update, not even one by 0, with which an optimiser would age its averages."""

@@ -20,7 +20,8 @@ Deviations from the authors' code:
 - D's fakes serve G's update, too (as in `models/gan`).
 - The mean a of path lengths is that before the update at hand, which is no part of the gradient; so
   it is the same however the batch is split up.
-- Growing keeps the batch, the learning rates and the averages of Adam as they are.
+- Growing keeps the batch and the learning rates as they are. Adam's averages of a weight begin
+  when it comes in; the authors begin all of them anew with every change of resolution.
 """
 
 import math
@@ -100,13 +101,18 @@ class StyleGan(AdversarialModel):
         adam_g = config.generator
         if config.has_path_length:
             adam_g = corrected(adam_g, config.path_length_every)
+        now_d, now_g = self._present(self.discriminator), self._present(self.generator)
         adapt = self._adapt if config.adapts else None
         phases = [
-            Phase("discriminator", D, self.discriminator_loss, adam_d, after=adapt),
-            Phase("generator", G, self.generator_loss, adam_g),
+            Phase(
+                "discriminator", D, self.discriminator_loss, adam_d, after=adapt, present=now_d
+            ),
+            Phase("generator", G, self.generator_loss, adam_g, present=now_g),
         ]
         if lazy:
-            phases.append(Phase("r1", D, self.lazy_loss, adam_d, every=config.r1_every))
+            phases.append(
+                Phase("r1", D, self.lazy_loss, adam_d, every=config.r1_every, present=now_d)
+            )
         if config.has_path_length:
             phases.append(
                 Phase(
@@ -115,14 +121,6 @@ class StyleGan(AdversarialModel):
                 )
             )  # fmt: skip
         return tuple(phases)
-
-    def discriminator_loss(self, batch: Batch) -> Losses:
-        """The objective's loss of D on real images and fakes, plus its penalties."""
-        return self._tied(super().discriminator_loss(batch), self.discriminator)
-
-    def generator_loss(self, batch: Batch) -> Losses:
-        """The objective's loss of the fakes."""
-        return self._tied(super().generator_loss(batch), self.generator)
 
     def path_length_loss(self, batch: Batch) -> Losses:
         """E(|J_w^T y| - a)^2 with y ~ N(0, I / pixels) (2020b, eq. 4), on every other picture."""
@@ -180,14 +178,24 @@ class StyleGan(AdversarialModel):
             images = synthesis(styles, noise)
         return images
 
-    def _grown_to(self, batch: Batch) -> float | None:
-        """The level of growth at this time; None is the full size."""
+    def _level(self, progress: float) -> float | None:
+        """The level of growth after a share of the training; None is the full size."""
         if self.config.growing is None:
             return None
-        doublings = self.generator.synthesis.layers // 2 - 1
-        level = level_at(batch.progress / self.config.growing, doublings)
-        self.level.fill_(level)
+        return level_at(progress / self.config.growing, self.generator.synthesis.layers // 2 - 1)
+
+    def _grown_to(self, batch: Batch) -> float | None:
+        """The same for a batch; from now on `decode` draws at this level."""
+        level = self._level(batch.progress)
+        if level is not None:
+            self.level.fill_(level)
         return level
+
+    def _present(self, network: nn.Module) -> Callable[[float], list[nn.Parameter]] | None:
+        """Which weights of a network there are after a share of the training; None is all."""
+        if not isinstance(network, stylegan.Generator | stylegan.Discriminator):
+            return None
+        return lambda progress: network.weights(self._level(progress))
 
     def _real(self, batch: Batch) -> Tensor:
         """The real images, small while the networks grow."""
@@ -208,17 +216,6 @@ class StyleGan(AdversarialModel):
         return super()._show(
             gaussian_blur(images, value_at(self.config.blur, progress)), draws, progress
         )
-
-    def _tied(self, losses: Losses, network: nn.Module) -> Losses:
-        """The losses with the derivative 0, not none, by the weights that have not grown yet.
-
-        An optimiser ages its averages with 0 and skips none; processes that share a batch have 0.
-        """
-        if self.config.growing is None:
-            return losses
-        weights = [weight for weight in network.parameters() if weight.requires_grad]
-        zero = torch.stack([weight[None][:0].sum() for weight in weights]).sum()
-        return Losses(losses.total + zero, losses.parts)
 
     def compile_networks(self) -> None:
         """Those that training calls; not while they grow, which changes them in every step."""

@@ -73,6 +73,10 @@ class Generator(nn.Module):
         images: Tensor = self.synthesis(w[:, None].expand(-1, self.synthesis.layers, -1), noise)
         return images
 
+    def weights(self, level: float | None) -> list[nn.Parameter]:
+        """Those that images of a level depend on."""
+        return [*self.mapping.parameters(), *self.synthesis.weights(level)]
+
 
 class Synthesis(nn.Module):
     """Styles (N, layers, latent_size) -> images (N, channels, H, W), with no bounds.
@@ -125,6 +129,12 @@ class Synthesis(nn.Module):
             images = torch.lerp(older, images, share)
         return images
 
+    def weights(self, level: float | None) -> list[nn.Parameter]:
+        """Those that images of a level depend on."""
+        finest, share = split_level(level, len(self.blocks) - 1)
+        heads = self.to_image[finest - (share < 1) : finest + 1]
+        return [self.constant, *self.blocks[: finest + 1].parameters(), *heads.parameters()]
+
 
 class Discriminator(nn.Module):
     """Images (N, channels, H, W) and labels (N,) -> logits (N, 1), float32.
@@ -174,6 +184,13 @@ class Discriminator(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             answers: Tensor = self.output(self.end(x.to(self.output.weight.dtype)))
         return answers.gather(1, check_labels(labels)[:, None]) if self.classes else answers
+
+    def weights(self, level: float | None) -> list[nn.Parameter]:
+        """Those that the logits of images of a level depend on."""
+        finest, share = split_level(level, len(self.blocks))
+        heads = self.from_image[finest - (share < 1) : finest + 1]
+        present = (heads, self.blocks[:finest], self.end, self.output)
+        return [weight for module in present for weight in module.parameters()]
 
 
 class Block(nn.Module):

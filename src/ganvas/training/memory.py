@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
         return
     with contextlib.suppress(OSError, AttributeError):  # another C library
         libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_MAX, 0)  # no block of its own for a large tensor, given back when freed
+        libc.mallopt(_M_MMAP_MAX, 0)  # large tensors get no block of their own
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 

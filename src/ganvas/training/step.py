@@ -82,10 +82,16 @@ def train_step(state: TrainingState, plan: Plan) -> dict[str, list[Update]]:
     return updates
 
 
-def trained_parameters(model: Model, phase: Phase) -> list[torch.nn.Parameter]:
-    """The parameters that a phase changes."""
+def trained_parameters(
+    model: Model, phase: Phase, progress: float | None = None
+) -> list[torch.nn.Parameter]:
+    """The parameters that a phase changes, ever or after a share of the training."""
     networks = [model.get_submodule(name) for name in phase.trains]
-    return [p for network in networks for p in network.parameters() if p.requires_grad]
+    trained = [p for network in networks for p in network.parameters() if p.requires_grad]
+    if phase.present is None or progress is None:
+        return trained
+    present = set(phase.present(progress))
+    return [parameter for parameter in trained if parameter in present]
 
 
 class _Parts:
@@ -137,7 +143,8 @@ class _Parts:
 
 def _update(state: TrainingState, plan: Plan, phase: Phase, batches: _Parts) -> Update:
     """Gradient of one phase's loss over one batch, averaged over processes, and Adam's step."""
-    parameters = trained_parameters(state.model, phase)
+    progress = state.images / plan.config.images
+    parameters = trained_parameters(state.model, phase, progress)
     optimizer = state.optimizers[phase.trains]
     optimizer.zero_grad(set_to_none=True)
     measured: list[Losses] = []
@@ -154,7 +161,7 @@ def _update(state: TrainingState, plan: Plan, phase: Phase, batches: _Parts) -> 
         check_finite(update, phase, state)
     if phase.optimizer.max_gradient_norm is not None:
         torch.nn.utils.clip_grads_with_norm_(parameters, phase.optimizer.max_gradient_norm, norm)
-    _set_rates(optimizer, phase.optimizer, state.images / plan.config.images)
+    _set_rates(optimizer, phase.optimizer, progress)
     optimizer.step()
     if phase.after is not None:
         with torch.no_grad():
