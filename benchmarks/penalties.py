@@ -3,8 +3,8 @@
 The step: real images and fakes through the discriminator, the objective, the penalty, backward,
 Adam. The usual way is that of tutorials and papers' code: eager float32 in the default memory
 format, `autograd.grad(create_graph=True)`, Adam as it comes. ganvas's way takes the penalty of
-`ganvas.losses.penalties`, channels last and the fused Adam of the loop; then everything but the
-penalty in bfloat16, the loop's choice where the hardware has it; then with `network.compile()`.
+`ganvas.losses.penalties`, channels last and the fused Adam of the loop; then with bfloat16
+operands, the loop's choice where the hardware has it; then with `network.compile()`.
 All ways take the same data and start at the same weights, in one process and in turn.
 
 `python -m benchmarks.penalties` takes the cases of `CASES`; arguments choose among their names.

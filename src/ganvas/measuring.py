@@ -34,7 +34,6 @@ from ganvas.evaluation.evaluate import (
     copying,
     draw,
     generation_scores,
-    latent_scores,
     latents_of,
     make_reference,
     observe,
@@ -44,6 +43,7 @@ from ganvas.evaluation.evaluate import (
 )
 from ganvas.evaluation.features import build_features
 from ganvas.evaluation.features.base import Features
+from ganvas.evaluation.latent_space import latent_scores
 from ganvas.evaluation.memorisation import Memorisation
 from ganvas.evaluation.protocol import Evaluation, Protocol, Score, Split
 from ganvas.evaluation.story import chapters
@@ -142,7 +142,17 @@ def compare(
     *,
     say: Say = print,
 ) -> list[Entry]:
-    """Measure several runs alike; give what `write_comparison` makes a page of."""
+    """Measure several runs alike; give what `write_comparison` makes a page of.
+
+    Raises GanvasError as `evaluate_run`; so does an imported run, which has no pictures.
+    """
+    for run in runs:  # one that cannot be compared should say so before the others are measured
+        if RunFolder(Path(run)).read().data.source == IMPORTED:
+            raise DataError(
+                f"{run} was imported without its pictures, and runs are compared by those that "
+                f"each was trained on. Measure it by itself: ganvas evaluate {run} --against "
+                "PICTURES."
+            )
     bench = _Bench(options, say)
     entries = [bench.run(Path(run), None) for run in runs]
     names = [entry.name for entry in entries]

@@ -32,7 +32,7 @@ def size(path: str) -> tuple[int, int]:
 def test_mix(ganvas: Command, painter: Painter) -> None:
     result = ganvas("mix", "run", "--rows", "1, 2,2", "--cols", "4,5", "--layers", "0-2,5")
     assert result.code == 0, result.err
-    assert result.out == "3 pictures with layers 0-2,5 of 2 others on run/mix-0-2,5.png\n"
+    assert result.out == "Seeds 1,2,2 with layers 0-2,5 of seeds 4,5: run/mix-0-2,5.png\n"
     width, height = size("run/mix-0-2,5.png")
     assert height > width  # a row for each of the three and one above them, three columns
     assert ganvas("mix", "run", "--truncation", "0.5", "--out", "sheets/a.png").code == 0

@@ -329,6 +329,20 @@ def test_verbs_that_need_pictures(verb: str, ganvas: Command, tmp_path: Path) ->
     assert "ganvas train --from RUN --data PICTURES" in result.err
 
 
+def test_compared_with_a_run_that_has_pictures(ganvas: Command, tmp_path: Path) -> None:
+    _, run = imported(stylegan_file("stylegan2_32.safetensors"), tmp_path)
+    result = ganvas("compare", run, run)
+    assert result.code == 2
+    assert f"{run} was imported without its pictures" in result.err
+    assert f"ganvas evaluate {run} --against PICTURES" in result.err
+
+
+def test_paths_may_be_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(stylegan_file("stylegan2_32.safetensors"))
+    made = import_official(str(tmp_path / "a.pkl"), str(tmp_path / "run"), progress=False)
+    assert made.path == tmp_path / "run"
+
+
 def test_evaluated_against_pictures(ganvas: Command, tmp_path: Path) -> None:
     _, run = imported(stylegan_file("stylegan2_32.safetensors"), tmp_path)
     (tmp_path / "real").mkdir()

@@ -339,6 +339,8 @@ def other_files() -> dict[str, bytes]:
         "safetensors": save({"a": torch.zeros(3)}),
         "gzip": b"\x1f\x8b\x08" + b"\0" * 50,
         "web page": b"<!DOCTYPE html><html>Quota exceeded</html>",
+        "web page after a line feed": b"\n<!doctype html>\n",
+        "array": b"\x93NUMPY\x01\x00" + b"\0" * 50,
         "Git LFS": b"version https://git-lfs.github.com/spec/v1\n",
         "text": b"hello, world\n",
         "zeros": b"\0" * 100,
@@ -351,7 +353,9 @@ def other_files() -> dict[str, bytes]:
 
 SAYS = {
     "empty": "empty", "PNG": "PNG", "JPEG": "JPEG", "ZIP": "ZIP", "safetensors": "safetensors",
-    "gzip": "unpack it", "web page": "web page", "Git LFS": "git lfs pull", "text": "no pickle",
+    "gzip": "unpack it", "web page": "web page",
+    "web page after a line feed": "web page", "array": "NumPy", "Git LFS": "git lfs pull",
+    "text": "no pickle",
     "zeros": "no pickle", "TensorFlow": "legacy.py --source", "state dict": "weight",
     "another class": "G_ema", "torch.save": "not a dict of networks",
 }  # fmt: skip
@@ -373,6 +377,20 @@ def test_truncated(share: float, tmp_path: Path) -> None:
 def test_no_file(path: str, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"Give the \.pkl"):
         import_official(tmp_path / path, tmp_path / "run")
+
+
+def test_what_is_there_instead_of_a_file(tmp_path: Path) -> None:
+    run, pipe = tmp_path / "run", tmp_path / "pipe"
+    run.mkdir()
+    (run / "config.yaml").touch()
+    os.mkfifo(pipe)
+    address = Path("https://example.org/ffhq.pkl")
+    for path, says in (
+        (tmp_path, "is a folder"), (run, "a run of ganvas already"), (pipe, "a device or a pipe"),
+        (address, "download it first"), (tmp_path / "absent.pkl", "does not exist"),
+    ):  # fmt: skip
+        with pytest.raises(RunError, match=says):
+            import_official(path, tmp_path / "out")
 
 
 def small() -> bytes:

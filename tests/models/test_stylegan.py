@@ -271,24 +271,19 @@ def test_a_weight_that_comes_late_is_learnt_as_one_that_was_there_from_the_start
         "discriminator": ("blocks.1", "from_image.2"),
     }  # which come after three steps
     late = [
-        (part, parameter, parameter.detach().clone(), state.optimizers[(name,)])
+        (parameter, parameter.detach().clone(), state.optimizers[(name,)])
         for name, parts in names.items()
         for part, parameter in network.get_submodule(name).named_parameters()
         if part.startswith(parts)
     ]
     for _ in range(3):
         train_step(state, plan)
-    for _, parameter, before, optimizer in late:
-        assert torch.equal(parameter, before)
-        assert parameter not in optimizer.state
+    assert all(torch.equal(parameter, before) for parameter, before, _ in late)
+    assert not any(parameter in optimizer.state for parameter, _, optimizer in late)
     train_step(state, plan)
-    moved = {}
-    for part, parameter, before, optimizer in late:
-        assert float(optimizer.state[parameter]["step"]) == 1
-        moved[part] = float((parameter - before).abs().max())
-    assert len(moved) == len(late)
-    rates = [optimizer.param_groups[0]["lr"] for *_, optimizer in late]
-    assert list(moved.values()) == pytest.approx(rates, rel=1e-2)
+    for parameter, before, optimizer in late:
+        rate = optimizer.param_groups[0]["lr"]
+        assert float((parameter.detach() - before).abs().max()) == pytest.approx(rate, rel=1e-2)
 
 
 def test_what_makes_sizes_that_never_come_is_not_trained() -> None:
@@ -322,6 +317,13 @@ def test_blur_is_a_gaussian_of_that_radius() -> None:
     assert float(blurred[0, 0, 20, 23] / blurred[0, 0, 20, 20]) == pytest.approx(0.5)
     assert float(blurred[0, 0, 23, 23] / blurred[0, 0, 20, 20]) == pytest.approx(0.25)
     assert torch.equal(gaussian_blur(images, 0.2), images)
+
+
+def test_blur_of_bfloat16_is_that_of_float32() -> None:
+    images = torch.randn(1, 2, 64, 64).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        blurred = gaussian_blur(images, 10.0)
+    assert torch.equal(blurred, gaussian_blur(images.float(), 10.0).bfloat16())
 
 
 def test_frozen_blocks_stay_and_the_others_learn() -> None:

@@ -16,6 +16,7 @@ OPERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "halve": fir.halve,
     "trim": partial(fir.blur, padding=1, gain=4),
     "widen": partial(fir.blur, padding=2),
+    "three": partial(fir.blur, padding=1, taps=3),
 }
 
 

@@ -14,7 +14,8 @@ from ganvas import api
 from ganvas.errors import ConfigError
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.schedule import Schedule, value_at
-from ganvas.recipes import RECIPES
+from ganvas.models.stylegan_config import StyleGanConfig
+from ganvas.recipes import RECIPES, find_recipe
 from ganvas.recipes.choosing import choosable, choose, leave_open, still_true
 from ganvas.recipes.rules import Facts
 from ganvas.training.config import RunConfig, read_config, write_config
@@ -407,8 +408,16 @@ def test_rates_of_stylegans_are_their_authors(
         chosen(f"model.{network}.learning_rate", recipe, facts(side), "training.batch=8")
         for network in ("generator", "discriminator")
     ]
-    assert tuple(rate for rate, _ in rates) == expected
+    assert tuple(value_at(rate, 1.0) for rate, _ in rates) == expected
     assert all("Karras et al. 20" in sentence for _, sentence in rates)
+
+
+def test_rates_of_a_growing_stylegan_are_its_recipes_at_its_size() -> None:
+    recipe = find_recipe("stylegan").model
+    assert isinstance(recipe, StyleGanConfig)
+    field = "model.generator.learning_rate"
+    assert chosen(field, "stylegan", facts(1024))[0] == recipe.generator.learning_rate
+    assert chosen(field, "stylegan", facts(1024), "model.growing=null")[0] == 0.003
 
 
 def test_r1_of_stylegans() -> None:

@@ -34,6 +34,9 @@ COMBINED = {
 }  # fmt: skip
 """Remedies that no recipe has, or not together."""
 
+SEEDS = {"stylegan": 1}
+"""Others than 0, with which a map passes so close to LeakyReLU's kink that rounding bends it."""
+
 
 def shared(recipe: str, *settings: str) -> RunConfig:
     """A few steps in float32, with an Adam that does not blow up rounding errors.
@@ -54,7 +57,7 @@ def shared(recipe: str, *settings: str) -> RunConfig:
 def case(name: str) -> RunConfig:
     """A recipe, or one of the combinations."""
     recipe, *settings = COMBINED.get(name, (name,))
-    return shared(recipe, *settings)
+    return shared(recipe, f"training.seed={SEEDS.get(name, 0)}", *settings)
 
 
 def torchrun(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:

@@ -41,7 +41,5 @@ def mix(
     )
     place = out or run / f"mix-{layers.replace(' ', '')}.png"
     save_sheet(mixed.sheet(), place)
-    typer.echo(
-        f"{len(row_seeds)} pictures with layers {written(mixed.layers)} of {len(column_seeds)} "
-        f"others on {place}"
-    )
+    kept, given = (",".join(map(str, seeds)) for seeds in (row_seeds, column_seeds))
+    typer.echo(f"Seeds {kept} with layers {written(mixed.layers)} of seeds {given}: {place}")

@@ -86,6 +86,19 @@ DEFINITIONS: dict[str, Definition] = {
         "Mean squared change of the features over a short step between two latents, by the step's "
         "square: how evenly the latent space is laid out (after Karras et al. 2019).",
     ),
+    "equivariance_translation": Definition(
+        "EQ-T", "latent", "higher", 1,
+        "How exactly a picture moves when the generator's input is moved by whole pixels, in dB, "
+        "over 100 pictures moved by up to an eighth; of a StyleGAN without its noise (Karras et "
+        "al. 2021).",
+    ),
+    "equivariance_fractional": Definition(
+        "EQ-T, fractions", "latent", "higher", 1, "As EQ-T, moved by fractions of pixels."
+    ),
+    "equivariance_rotation": Definition(
+        "EQ-R", "latent", "higher", 1,
+        "As EQ-T, turned around the middle by any angle; high for stylegan3-r alone.",
+    ),
     "psnr": Definition(
         "PSNR", "reconstruction", "higher", 2,
         "Peak signal-to-noise ratio of reconstructed unseen pictures, in dB.",
@@ -103,12 +116,13 @@ DEFINITIONS: dict[str, Definition] = {
 
 
 def make_score(name: str, estimate: Estimate, floor: float | None) -> Score:
-    """The score of a name; without a value where it is not finite."""
+    """The score of a name; without a value, or an interval, that is not finite."""
     finite = math.isfinite(estimate.value)
+    bounded = finite and all(map(math.isfinite, estimate.interval or ()))
     return Score(
         name=name,
         value=estimate.value if finite else None,
-        interval=estimate.interval if finite else None,
+        interval=estimate.interval if bounded else None,
         floor=floor,
         **DEFINITIONS[name]._asdict(),
     )

@@ -30,6 +30,8 @@ A transform maps positions in the picture to positions in the input. (0, 0) is t
 1 long, x goes to the right and y down.
 """
 
+SMALLEST = 32
+"""Pixels on a side, at least: of fewer little is left once a picture was moved and filtered."""
 _FARTHEST = 1 / 8
 
 
@@ -53,10 +55,15 @@ def equivariance(draw: Draw, styles: Tensor, seed: int, batch: int = 16) -> Equi
     """Measure with a translation and a rotation of its own for each picture.
 
     Args:
-        draw: What draws square pictures of at least 32 pixels; `drawing` makes it of a network.
+        draw: What draws square pictures, of SMALLEST pixels or more; `drawing` makes it of a
+            network.
         styles: (N, layers, L), N >= 2.
         seed: Of the translations and rotations.
         batch: Pictures drawn at a time.
+
+    Returns:
+        Decibels with 95% intervals, whose upper end is infinite where pictures are few and their
+        errors differ much.
     """
     random = torch.Generator().manual_seed(seed)
     shifts = (2 * torch.rand(len(styles), 2, generator=random) - 1) * _FARTHEST

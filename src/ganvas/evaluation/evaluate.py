@@ -19,6 +19,7 @@ from ganvas.data.held_out import held_out_examples, training_rows
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack
 from ganvas.errors import DataError
+from ganvas.evaluation.classes import class_numbers
 from ganvas.evaluation.definitions import make_score
 from ganvas.evaluation.estimate import Estimate, mean
 from ganvas.evaluation.features.base import Features
@@ -28,7 +29,6 @@ from ganvas.evaluation.inception_score import inception_score
 from ganvas.evaluation.kernel import energy_distance, kernel_distance
 from ganvas.evaluation.manifold import manifold_scores
 from ganvas.evaluation.memorisation import Memorisation, memorisation
-from ganvas.evaluation.path_length import path_length
 from ganvas.evaluation.protocol import Score, Split
 from ganvas.evaluation.reconstruction import psnr, ssim
 from ganvas.evaluation.sharpness import energy_ratio, high_frequency_energy
@@ -97,6 +97,8 @@ class Reference:
     shape: tuple[int, ...]
     split: Split
     pictures: Real
+    classes: tuple[str, ...]
+    """Of the real pictures, () for none."""
     real: Observed
     training_pictures: Real
     training: Observed
@@ -112,7 +114,8 @@ class Reference:
                 f"This model was trained with classes, but {self.source} has none: give real "
                 "pictures with the same classes."
             )
-        return torch.from_numpy(np.resize(self.pictures.labels, n)).to(model.device)
+        numbers = class_numbers(self.classes, model.classes, self.source)
+        return torch.from_numpy(numbers[np.resize(self.pictures.labels, n)]).to(model.device)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ def make_reference(
         pack.shape,
         "test" if is_test else "train" if split != "all" else "all",
         pictures,
+        pack.classes,
         observe(pictures.batches(), features, advance),
         training,
         observe(training.batches(), features, advance, attributes=False)
@@ -273,13 +277,6 @@ def truth_scores(reference: Reference, fakes: Observed) -> list[Score]:
     if fakes.attributes:
         return avatar_scores(fakes.attributes, reference.real.attributes)
     return []
-
-
-def latent_scores(model: LatentModel, features: Features, n: int, seed: int) -> list[Score]:
-    """How even the latent space is, for pictures drawn from a prior."""
-    if len(model.shape) == 1 or not isinstance(model, Samples):
-        return []
-    return [make_score("path_length", path_length(model, features, n, seed), None)]
 
 
 @torch.no_grad()

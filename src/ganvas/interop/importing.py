@@ -57,9 +57,8 @@ _OTHER_FILES = {
     b"PK\x03\x04": "it is a ZIP, as torch.save and archives of pictures are",
     b"\x1f\x8b": "it is packed with gzip: unpack it first",
     b"version https://git-lfs": "it is a pointer of Git LFS, not the file itself: git lfs pull",
-    b"<!DOCTYPE": "it is a web page: the download gave a page instead of the file",
-    b"<html": "it is a web page: the download gave a page instead of the file",
     b"\x89HDF": "it is an HDF5 file",
+    b"\x93NUMPY": "it is an array of NumPy",
 }
 _NO_LICENCE = (
     "The file names none. Weights carry the licence of their authors, which for NVIDIA's and many "
@@ -78,7 +77,9 @@ class Imported:
     """What was left out, and why."""
 
 
-def import_official(file: Path, out: Path | None = None, *, progress: bool = True) -> Imported:
+def import_official(
+    file: str | Path, out: str | Path | None = None, *, progress: bool = True
+) -> Imported:
     """Make a run folder from a pickle of StyleGAN2(-ADA), StyleGAN3 or R3GAN (PyTorch).
 
     Args:
@@ -86,11 +87,15 @@ def import_official(file: Path, out: Path | None = None, *, progress: bool = Tru
         out: The run folder to make (default: runs/NAME OF THE FILE, numbered if that exists).
         progress: Whether to show a bar where it takes long.
 
+    Returns:
+        Where the run is, whose the weights are, and what of the file was left out.
+
     Raises:
         RunError: The file is not one of these, damaged, or names anything that they do not; or
             `out` cannot be written. Nothing is left behind.
     """
-    target = out or _free_folder(file)
+    file = Path(file)
+    target = _free_folder(file) if out is None else Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RunError(
             f"{target} is there already and not an empty folder. Choose another with --out."
@@ -130,6 +135,8 @@ def _size(stream: BinaryIO) -> int:
     for magic, what in _OTHER_FILES.items():
         if head.startswith(magic):
             raise RefusedError(what)
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise RefusedError("it is a web page: the download gave a page instead of the file")
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size:
         raise RefusedError("it is a safetensors file, which has weights but not whose they are")
     if size > _MOST_BYTES:
@@ -163,14 +170,25 @@ def _counting(in_chunks: Advance) -> Advance:
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[BinaryIO]:
     if not file.is_file():
-        what = "is a folder" if file.is_dir() else "does not exist"
-        raise RunError(f"{file} {what}. Give the .pkl of a StyleGAN2, StyleGAN3 or R3GAN.")
+        raise RunError(
+            f"{file} {_no_file(file)}. Give the .pkl of a StyleGAN2, StyleGAN3 or R3GAN."
+        )
     try:
         stream = file.open("rb")
     except OSError as error:
         raise RunError(f"{file} cannot be read: {error.strerror or error}.") from error
     with stream:
         yield stream
+
+
+def _no_file(path: Path) -> str:
+    """What is there instead of a file."""
+    if re.match(r"(https?|ftp):/", str(path)):
+        return "is an address, not a file: download it first"
+    if path.is_dir():
+        is_run = RunFolder(path).config.is_file()
+        return "is a run of ganvas already" if is_run else "is a folder"
+    return "is a device or a pipe, not a file" if path.exists() else "does not exist"
 
 
 @contextlib.contextmanager
@@ -181,8 +199,8 @@ def _explained(file: Path) -> Iterator[None]:
     except (RefusedError, ConfigError) as error:  # sizes that no network here can have
         reason = str(error).removesuffix(".")
         raise RunError(
-            f"{file} was not imported: {reason}. What can be: the .pkl of StyleGAN2(-ADA), "
-            "StyleGAN3 and R3GAN by their authors' PyTorch trainings."
+            f"{file} was not imported: {reason}. What can be imported: the .pkl of "
+            "StyleGAN2(-ADA), StyleGAN3 and R3GAN by their authors' PyTorch trainings."
         ) from None
 
 

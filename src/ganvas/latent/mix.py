@@ -67,7 +67,10 @@ def mix(
             numbers such as "0-3" or "2,5".
         labels: For a class-conditional model, classes of the rows, then of the columns, in turn
             (default: every class in turn).
-        truncation: psi, as in `sample`.
+        truncation: psi, from -2 to 2, as in `sample`.
+
+    Returns:
+        The sources and the mixed pictures, float32 in [-1, 1]; `Mix.sheet` lays them out.
 
     Raises:
         ConfigError: A model without styles, no such layers, no seeds, no such class or truncation.

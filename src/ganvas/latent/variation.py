@@ -93,7 +93,10 @@ def vary(
         over: How many noises the deviation is measured over (the paper's 100), or n if that is
             more.
         label: The class, for a class-conditional model (default: the first).
-        truncation: psi, as in `sample`.
+        truncation: psi, from -2 to 2, as in `sample`.
+
+    Returns:
+        The pictures, float32 in [-1, 1], and the deviation; `Variation.sheet` lays them out.
 
     Raises:
         ConfigError: A model without styles or without noise, too few pictures, no such class or

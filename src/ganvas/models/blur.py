@@ -16,16 +16,18 @@ def gaussian_blur(images: Tensor, radius: float) -> Tensor:
     if reach == 0:
         return images
     height, width = images.shape[2:]
-    # Products with matrices: oneDNN never returns from a bfloat16 convolution of channels-last
-    # pictures with a kernel that is wider than they are (torch 2.13).
+    # In float32: the sum of bfloat16 weights is not 1, so D could tell fakes, which are bfloat16,
+    # by their brightness. Products with matrices, since oneDNN never returns from a bfloat16
+    # convolution of channels-last pictures with a kernel that is wider than they are (torch 2.13).
     with torch.autocast(images.device.type, enabled=False):
-        down = _weights(height, radius, reach, images)
-        across = _weights(width, radius, reach, images)
-        return down @ images @ across
+        wide = images.to(torch.promote_types(images.dtype, torch.float32))
+        down = _weights(height, radius, reach, wide)
+        across = _weights(width, radius, reach, wide)
+        return (down @ wide @ across).to(images.dtype)
 
 
 def _weights(size: int, radius: float, reach: int, like: Tensor) -> Tensor:
-    """The share of pixel i in pixel j, (size, size), symmetric; in the images' own type."""
+    """The share of pixel i in pixel j, (size, size), symmetric."""
     pixel = torch.arange(size, dtype=torch.float64)
     distance = (pixel[:, None] - pixel).abs()
     whole = torch.exp2(-(torch.arange(-reach, reach + 1) / radius).double().square()).sum()

@@ -114,5 +114,5 @@ class Phase:
     """Called after each update with the parts of its loss, as means over the whole batch, and the
     number of images in it: to clip weights, or to adapt what the loss will do next."""
     present: Callable[[float], Collection[nn.Parameter]] | None = None
-    """Which of the networks' weights there are after a share of the training, where some are yet to come.
-    The others get no update, not even one by 0, with which an optimiser would age its averages."""
+    """Which weights of these networks there are after a share of the training, where some are yet
+    to come. The others get no update, not even by 0, with which Adam would age its averages."""

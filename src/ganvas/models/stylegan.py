@@ -104,9 +104,7 @@ class StyleGan(AdversarialModel):
         now_d, now_g = self._present(self.discriminator), self._present(self.generator)
         adapt = self._adapt if config.adapts else None
         phases = [
-            Phase(
-                "discriminator", D, self.discriminator_loss, adam_d, after=adapt, present=now_d
-            ),
+            Phase("discriminator", D, self.discriminator_loss, adam_d, after=adapt, present=now_d),
             Phase("generator", G, self.generator_loss, adam_g, present=now_g),
         ]
         if lazy:

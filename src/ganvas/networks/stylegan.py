@@ -280,22 +280,26 @@ def generator(
     classes: int = 0,
 ) -> Generator:
     """A generator for images of this shape, with `width` channels at the finest resolution."""
-    channels, height, width_px = shape
-    h0, w0, doublings = base_grid(height, width_px)
-    widths = channel_widths(width, max_width, doublings)
-    return Generator(latent_size, channels, (h0, w0), widths, mapping_layers, classes)
+    base, widths = pyramid(shape, width, max_width)
+    return Generator(latent_size, shape[0], base, widths, mapping_layers, classes)
 
 
 def discriminator(
     shape: tuple[int, int, int], width: int, max_width: int = 512, classes: int = 0
 ) -> Discriminator:
     """Its opponent, of the same widths."""
-    channels, height, width_px = shape
-    h0, w0, doublings = base_grid(height, width_px)
-    widths = channel_widths(width, max_width, doublings)
-    return Discriminator(channels, (h0, w0), widths, classes)
+    base, widths = pyramid(shape, width, max_width)
+    return Discriminator(shape[0], base, widths, classes)
 
 
-def channel_widths(width: int, max_width: int, doublings: int) -> list[int]:
-    """Channels at each resolution, coarse to fine: halved with each doubling, up to `max_width`."""
-    return [min(width * 2**i, max_width) for i in reversed(range(doublings + 1))]
+def pyramid(
+    shape: tuple[int, int, int], width: int, max_width: int
+) -> tuple[tuple[int, int], list[int]]:
+    """The coarsest maps of networks for images (C, H, W), and the channels at each resolution.
+
+    These go from coarse to fine, where they are `width`: each has twice as many as the next finer
+    one, but at most `max_width`. Raises ConfigError where images have another size than those of
+    `base_grid`.
+    """
+    h0, w0, doublings = base_grid(*shape[1:])
+    return (h0, w0), [min(width << i, max_width) for i in range(doublings, -1, -1)]

@@ -11,6 +11,7 @@ Beyond the papers:
 - Any size h0*2^n x w0*2^n with a base grid as in `dcgan.py`, and any number of channels.
 - Under autocast all maps are in its type; pictures, w and styles, and the last block of the
   discriminator, are float32. The papers' networks use float16 at the four finest resolutions.
+- Maps are not clamped to 256, which guards float16 in the authors' later code against overflow.
 - Groups of the standard deviation: `layers/minibatch.py` says what becomes of batches that four
   does not divide.
 """
@@ -23,12 +24,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganvas.networks.dcgan import base_grid
 from ganvas.networks.layers import fir, strided
 from ganvas.networks.layers.equalised import SLOPE, EqualisedConv2d, EqualisedLinear, operand_type
 from ganvas.networks.layers.mapping import ClassMapping, Mapping
 from ganvas.networks.layers.minibatch import MinibatchStddev
 from ganvas.networks.layers.modulated import StyledConvolution, ToImage
+from ganvas.networks.stylegan import pyramid
 
 
 class SynthesisBlock(nn.Module):
@@ -220,10 +221,8 @@ def generator(
     classes: int = 0,
 ) -> Generator:
     """A generator for images of this shape with `width` channels at the finest resolution."""
-    channels, height, width_px = shape
-    h0, w0, doublings = base_grid(height, width_px)
-    widths = stage_widths(width, doublings, max_width)
-    return Generator(latent_size, channels, (h0, w0), widths, mapping_layers, classes)
+    base, widths = pyramid(shape, width, max_width)
+    return Generator(latent_size, shape[0], base, widths, mapping_layers, classes)
 
 
 def discriminator(
@@ -234,12 +233,5 @@ def discriminator(
     mapping_layers: int = 8,
 ) -> Discriminator:
     """A discriminator of images of this shape with `width` channels at the finest resolution."""
-    channels, height, width_px = shape
-    h0, w0, halvings = base_grid(height, width_px)
-    widths = stage_widths(width, halvings, max_width)
-    return Discriminator(channels, (h0, w0), widths, classes, mapping_layers)
-
-
-def stage_widths(width: int, doublings: int, max_width: int) -> list[int]:
-    """Channels at each resolution, from coarse to fine: doubled towards the coarse end."""
-    return [min(width << k, max_width) for k in range(doublings, -1, -1)]
+    base, widths = pyramid(shape, width, max_width)
+    return Discriminator(shape[0], base, widths, classes, mapping_layers)

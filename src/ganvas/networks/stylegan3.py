@@ -12,7 +12,8 @@ of 20,000 pictures. R there has twice T's widths; here widths are what the calle
 
 Deviations:
 - The magnitudes move with every picture that is drawn in training mode, whichever network is then
-  trained (there: only with those drawn for the discriminator).
+  trained (there: only with those drawn for the discriminator). A network of averaged weights has
+  averages of the magnitudes (there: copies of the latest).
 - Before a layer's weights are demodulated, the styles are divided by each picture's own root mean
   square instead of the batch's: a picture does not depend on its neighbours. Demodulation cancels
   the factor but for its epsilon.

@@ -10,8 +10,9 @@ al. 2020a ("Training Generative Adversarial Networks with Limited Data", train.p
 - Learning rates of Adam: the recipe's, times the square root of the ratio of the batches (Malladi
   et al. 2022). Their rule scales the betas, too; at the GAN's 0.5 that has no meaning.
   StyleGANs have the authors' rates by the side of a picture instead, whatever the batch: 2019 0.001
-  up to 64 px, 0.0015 at 128, 0.002 at 256, 0.003 from 512 px on; StyleGAN2 0.0025, from 1024 px on
-  0.002 (Karras et al. 2020a); StyleGAN3 0.0025 for G, 0.002 for D (Karras et al. 2021).
+  up to 64 px, 0.0015 at 128, 0.002 at 256, 0.003 from 512 px on, rising as it grows; StyleGAN2
+  0.0025, from 1024 px on 0.002 (Karras et al. 2020a); StyleGAN3 0.0025 for G, 0.002 for D (Karras
+  et al. 2021).
 - Half-life of the averaged weights: 10,000 images for each 32 of a batch. Ours: at most a tenth of
   the run.
 - R1 (logistic objectives; not where spectral norm or another penalty bounds D): 0.0002 *
@@ -39,7 +40,6 @@ from ganvas.models.adversarial_config import AdversarialConfig
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.schedule import Schedule
 from ganvas.models.stylegan_config import StyleGanConfig
-from ganvas.networks import StyleKind
 from ganvas.recipes import RECIPES, Recipe
 from ganvas.training.config import RunConfig
 
@@ -128,7 +128,7 @@ def _rate_of(optimizer: str) -> Rule:
 
     def rate(config: RunConfig, facts: Facts) -> Choice:
         if isinstance(config.model, StyleGanConfig):
-            return _style_rate(config.model.networks, optimizer, facts)
+            return _style_rate(config.model, optimizer, facts)
         recipe = RECIPES[config.name]
         own: float | Schedule = attrgetter(f"{optimizer}.learning_rate")(recipe.model)
         batch, its_batch = config.training.batch, recipe.training.batch
@@ -143,19 +143,31 @@ def _rate_of(optimizer: str) -> Rule:
     return Rule(applies, rate)
 
 
-def _style_rate(networks: StyleKind, optimizer: str, facts: Facts) -> Choice:
+def _style_rate(model: StyleGanConfig, optimizer: str, facts: Facts) -> Choice:
     """The authors' learning rate of an optimiser of a StyleGAN."""
     side = max(facts.shape[1:], default=0)
-    if networks == "stylegan":
-        value = next(rate for most, rate in _RATES_2019 if side <= most)
-        return Choice(value, f"{value:g} at {side} px (Karras et al. 2019, their code)")
-    if networks == "stylegan2":
+    if model.networks == "stylegan":
+        return _rate_2019(side, model.growing)
+    if model.networks == "stylegan2":
         value = 0.002 if side >= 1024 else 0.0025
         return Choice(
             value, f"{value:g} at {side} px: 0.002 from 1024 px on, else 0.0025 ({_KARRAS})"
         )
     value = 0.0025 if optimizer == "generator" else 0.002
     return Choice(value, f"{value:g} for the {optimizer} at all sizes ({_STYLEGAN3})")
+
+
+def _rate_2019(side: int, growing: float | None) -> Choice:
+    """That of StyleGAN (2019), which follows the size of the pictures while they grow."""
+    first, end = _RATES_2019[0][1], next(rate for most, rate in _RATES_2019 if side <= most)
+    source = f"{end:g} at {side} px (Karras et al. 2019, their code)"
+    if growing is None or end == first:
+        return Choice(end, source)
+    # At 1024 px those of 128 begin to come after 7 of 14 turns of the growth, of 512 after 11.
+    moving = Schedule(
+        start=first, end=end, begin=_rounded(growing / 2), until=_rounded(growing * 11 / 14)
+    )
+    return Choice(moving, f"{_written(moving)} as the pictures grow: {source}")
 
 
 _RATES_2019 = ((64, 1e-3), (128, 1.5e-3), (256, 2e-3), (math.inf, 3e-3))

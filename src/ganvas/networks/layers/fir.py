@@ -1,4 +1,4 @@
-"""Resampling with the filter [1, 3, 3, 1] of StyleGAN2 (Karras et al. 2020b, appendix B).
+"""Filters: [1, 3, 3, 1] of StyleGAN2 (Karras et al. 2020b, appendix B) and [1, 2, 1] of StyleGAN.
 
 Zeros lie beyond the border. Each is a linear operation whose transpose is another of them, so the
 derivatives, of any order, are the quick forms below again. On two cores in bfloat16 a filter of 4 x
@@ -28,13 +28,13 @@ def halve(x: Tensor) -> Tensor:
     return _apply(_Halve, x, 1.0)
 
 
-def blur(x: Tensor, padding: int, gain: float = 1.0) -> Tensor:
+def blur(x: Tensor, padding: int, gain: float = 1.0, taps: int = _TAPS) -> Tensor:
     """(N, C, H, W) -> (N, C, H + 2 padding - 3, W + 2 padding - 3), times `gain`.
 
     Zeros are added around; padding 1 trims what a transposed convolution has too much, padding 2
-    goes before a convolution with stride 2.
+    goes before a convolution with stride 2. With 3 taps it is [1, 2, 1], and a pixel more remains.
     """
-    return _apply(_Blur, x, padding, gain)
+    return _apply(_Blur, x, padding, gain, taps)
 
 
 def _apply(operation: Any, x: Tensor, *how: Any) -> Tensor:
@@ -83,16 +83,16 @@ class _Blur(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, padding: int, gain: float) -> Tensor:
-        return _filter(x, _TAPS, 1, padding, gain)
+    def forward(x: Tensor, padding: int, gain: float, taps: int) -> Tensor:
+        return _filter(x, taps, 1, padding, gain)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, ctx.padding, ctx.gain = inputs
+        _, ctx.padding, ctx.gain, ctx.taps = inputs
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return blur(gradient, _TAPS - 1 - ctx.padding, ctx.gain), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        return blur(gradient, ctx.taps - 1 - ctx.padding, ctx.gain, ctx.taps), None, None, None
 
 
 def _filter(x: Tensor, taps: int, stride: int, padding: int, gain: float) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganvas.networks.layers import fir
 from ganvas.networks.layers.equalised import GAIN, SLOPE, EqualisedConv2d
 
 _LARGE = 32 * 32
@@ -67,10 +68,7 @@ class Halving(EqualisedConv2d):
 
 def blur(x: Tensor) -> Tensor:
     """(N, C, H, W) filtered with [1, 2, 1] / 4 in both directions, zeros beyond the border."""
-    steps = torch.arange(3, dtype=x.dtype, device=x.device)  # a list would have to cross to a GPU
-    line = (2 - (steps - 1).abs()) / 4
-    kernel = torch.outer(line, line).repeat(x.shape[1], 1, 1, 1)
-    return torch.conv2d(x, kernel, padding=1, groups=x.shape[1])
+    return fir.blur(x, 1, taps=3)
 
 
 def double(images: Tensor) -> Tensor:
