@@ -48,15 +48,26 @@ def test_every_recipe_is_a_configuration_that_can_be_built(case: Case) -> None:
 
 @pytest.mark.parametrize("case", EVERY, ids=lambda case: case.name)
 def test_the_budget_is_equal(case: Case) -> None:
-    """Within a case nothing but the model differs, and of it neither networks nor learning."""
+    """Within a case nothing but the model differs, and of it neither networks nor rates."""
     equal = [recipe for recipe in case.recipes if recipe.name != "minimax-slower"]
     first, *others = (case.config(recipe, 0).model_dump() for recipe in equal)
     for other in others:
         assert other["training"] == first["training"]
         assert other["data"] == first["data"]
-        for field in ("networks", "width", "latent_size", "critic_steps", "generator",
-                      "discriminator"):  # fmt: skip
+        for field in ("networks", "width", "latent_size", "critic_steps"):
             assert other["model"][field] == first["model"][field], field
+        for network in ("generator", "discriminator"):
+            rate = other["model"][network]["learning_rate"]
+            assert rate == first["model"][network]["learning_rate"]
+
+
+@pytest.mark.parametrize("case", EVERY, ids=lambda case: case.name)
+def test_other_betas_are_told(case: Case) -> None:
+    usual = case.config(case.failing[0], 0).model_dump()["model"]["generator"]["betas"]
+    for recipe in case.recipes:
+        betas = case.config(recipe, 0).model_dump()["model"]["generator"]["betas"]
+        told = "betas" in recipe.about or "momentum" in recipe.about
+        assert told or betas == usual, recipe.name
 
 
 @pytest.mark.parametrize("case", EVERY, ids=lambda case: case.name)

@@ -17,6 +17,7 @@ _DISK_ERRORS = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission is denied",
     errno.EPERM: "permission is denied",
+    errno.ENOENT: "no file can be made there",
     errno.ENOTDIR: "a part of that path is a file, not a folder",
     errno.EEXIST: "something that is not a folder is already there",
     errno.EISDIR: "a folder of that name is already there",

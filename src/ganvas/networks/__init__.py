@@ -141,7 +141,7 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise ConfigError(
             "these networks draw images, but the data are points in a plane. "
-            "Use fully connected networks: --set model.networks=mlp."
+            "Fully connected ones can: ganvas train gan; other GANs with --set model.networks=mlp."
         )
     channels, height, width = shape
     return channels, height, width

@@ -138,7 +138,9 @@ def _find(start: StartFrom, notes: list[str]) -> tuple[Path, str]:
         folder.read()
         path = find_checkpoint(folder.checkpoints, start.checkpoint, notes)
     except GanvasError as error:
-        raise RunError(f"there are no weights to start from (--from): {error}") from error
+        pickled = " A pickle has to become a run first: ganvas import FILE.pkl."
+        hint = pickled if start.run.endswith(".pkl") else ""
+        raise RunError(f"there are no weights to start from (--from): {error}{hint}") from error
     digest = weights_digest(path)
     if start.sha256 not in (None, digest):
         raise RunError(
