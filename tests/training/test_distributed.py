@@ -202,6 +202,7 @@ def test_command_line_under_torchrun(tmp_path: Path) -> None:
 def test_the_parts_of_remedies_add_up(
     recipe: str, settings: tuple[str, ...], tmp_path: Path
 ) -> None:
+    settings = (f"training.seed={SEEDS.get(recipe, 0)}", *settings)
     divided = shared(recipe, "training.accumulate=2", *settings)
     with comparable():
         whole = train_quietly(shared(recipe, *settings), tmp_path / "whole")
