@@ -19,7 +19,14 @@ from ganvas.errors import ConfigError, DataError, GanvasError, RunError
 from ganvas.evaluation.judge import make_judge
 from ganvas.evaluation.report import write_report
 from ganvas.models import build_model
-from ganvas.models.base import Encodes, LatentModel, Samples, alternate, required_labels
+from ganvas.models.base import (
+    Encodes,
+    LatentModel,
+    Samples,
+    Styles,
+    alternate,
+    required_labels,
+)
 from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
 from ganvas.recipes.choosing import FLIP_HINT, check_choices, choose, leave_open, still_true
 from ganvas.recipes.rules import Facts
@@ -217,7 +224,9 @@ def list_models() -> list[dict[str, Any]]:
 
 def _describe(recipe: Recipe) -> dict[str, Any]:
     model = build_model(recipe.model, (3, 64, 64), tuple("0123456789"))
-    abilities = {"sample": Samples, "reconstruct": Encodes, "interpolate": LatentModel}
+    abilities = {
+        "sample": Samples, "reconstruct": Encodes, "interpolate": LatentModel, "mix": Styles,
+    }  # fmt: skip
     return {
         "name": recipe.name,
         "year": recipe.year,

@@ -25,7 +25,7 @@ STYLE_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "stylegan",
         _2019,
-        2018,
+        2019,
         "styles for every layer, noise for every pixel; grows from 8 px to 1024",
         # The authors' code, configuration F for FFHQ at 1024 px: R1 in every step; 600,000 images
         # for each resolution and each fade. (Batches there shrink from 256 to 32.)
@@ -43,7 +43,7 @@ STYLE_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "stylegan2",
         _2020,
-        2019,
+        2020,
         "no growth, no droplets, a smooth W: the configuration for 256 px",
         # paper256 of Karras et al. 2020a, whose half-width networks suffice at 256 px. (Theirs, and
         # paper512, take the deviation over groups of 8 pictures, ours of 4.)
@@ -53,7 +53,7 @@ STYLE_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "stylegan2-512",
         _2020,
-        2019,
+        2020,
         "stylegan2 in the configuration for 512 px",
         # paper512 of Karras et al. 2020a.
         StyleGanConfig(width=64, r1_gamma=0.5, generator=_QUICK, discriminator=_QUICK),
@@ -62,7 +62,7 @@ STYLE_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "stylegan2-1024",
         _2020,
-        2019,
+        2020,
         "stylegan2 in the configuration of its paper, for 1024 px",
         StyleGanConfig(),  # configuration F
         TrainingConfig(images=25_000_000, batch=32),
@@ -82,7 +82,7 @@ STYLE_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "stylegan2-tiny",
         _2020,
-        2019,
+        2020,
         "a narrow stylegan2 for CPUs: 64 px, with styles to mix",
         # No path length, which takes a sixth more time and shapes W over millions of images. R1 has
         # the weight 10 that the paper has at 1024 px: with 0.1 and 1, D had won within 50,000
