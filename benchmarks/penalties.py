@@ -5,7 +5,8 @@ Adam. The usual way is that of tutorials and papers' code: eager float32 in the 
 format, `autograd.grad(create_graph=True)`, Adam as it comes. ganvas's way takes the penalty of
 `ganvas.losses.penalties`, channels last and the fused Adam of the loop; then with bfloat16
 operands, the loop's choice where the hardware has it; then with `network.compile()`.
-All ways take the same data and start at the same weights, in one process and in turn.
+All ways take the same data and start at the same weights, in one process and in turn. The usual way
+is measured before, too, with the C library's own memory management, which the loop changes.
 
 `python -m benchmarks.penalties` takes the cases of `CASES`; arguments choose among their names.
 """
@@ -77,24 +78,30 @@ WAYS = {
 
 def main(asked: list[str] | None = None) -> None:
     device = resolve_device("auto")
+    cases = [case for case in CASES if not asked or any(word in case.name for word in asked)]
+    plain = {case: alternate({"": _measures(case, device)["usual"]}, ROUNDS)[""] for case in cases}
     if device.type == "cpu":
         keep_freed_memory()  # of use to every way
     rows = []
-    for case in CASES:
-        if asked and not any(word in case.name for word in asked):
-            continue
-        torch.manual_seed(0)
-        shape = (3, case.pixels, case.pixels)
-        network = build_discriminator(case.kind, shape, case.width, norm="none").to(device)
-        measures = {name: _timer(network, case, way, shape) for name, way in WAYS.items()}
-        times = alternate(measures, ROUNDS)
-        base = times["usual"][0]
+    for case in cases:
+        times = {"usual": plain[case]}
+        for name, seconds in alternate(_measures(case, device), ROUNDS).items():
+            times["usual, memory kept" if name == "usual" else name] = seconds
+        base = plain[case][0]
         rows += [
             [case.name, name, f"{mid * 1e3:,.0f}", f"{low * 1e3:,.0f}", f"{high * 1e3:,.0f}",
              f"{base / mid:.2f}"]
             for name, (mid, low, high) in times.items()
         ]  # fmt: skip
     print_table(["case", "way", "ms a step (median)", "lowest", "highest", "speed"], rows)
+
+
+def _measures(case: Case, device: torch.device) -> dict[str, Callable[[], float]]:
+    """All ways, from the same weights."""
+    torch.manual_seed(0)
+    shape = (3, case.pixels, case.pixels)
+    network = build_discriminator(case.kind, shape, case.width, norm="none").to(device)
+    return {name: _timer(network, case, way, shape) for name, way in WAYS.items()}
 
 
 def _timer(
