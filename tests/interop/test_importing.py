@@ -108,7 +108,7 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in ("load", "loads", "Unpickler", "_Unpickler"):
         monkeypatch.setattr(pickle, name, refuse)
     monkeypatch.setattr(torch, "load", refuse)
-    import_official(file, tmp_path / "run")
+    assert (import_official(file, tmp_path / "run").path / "config.yaml").is_file()
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
@@ -162,7 +162,8 @@ def test_other_settings_are_refused(settings: dict[str, object], tmp_path: Path)
 
 def test_usual_settings_are_taken(tmp_path: Path) -> None:
     settings = {"conv_clamp": 256, "num_fp16_res": 4, "resample_filter": [1, 3, 3, 1]}
-    imported(stylegan_file("stylegan2_32.safetensors", settings=settings), tmp_path)
+    _, run = imported(stylegan_file("stylegan2_32.safetensors", settings=settings), tmp_path)
+    assert api.load(run, device="cpu").sample(1, seed=0).shape == (1, 3, 32, 32)
 
 
 WITHOUT: dict[str, Any] = {

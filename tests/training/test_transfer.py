@@ -1,6 +1,7 @@
 """Starting from another run's weights: what is taken over, what is refused, what a kill changes."""
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -544,7 +545,9 @@ def test_each_tensor_is_counted_once(source: Path) -> None:
 def test_every_model_can_start_from_its_like(recipe: str, tmp_path: Path) -> None:
     run = train_quietly(tiny(recipe, "training.images=16"), tmp_path / "run")
     config = tiny(recipe, "training.images=16", "model.width=6", "data.resolution=32")
-    train_quietly(beginning(config, run), tmp_path / "next")
+    following = train_quietly(beginning(config, run), tmp_path / "next")
+    start = json.loads((following / "log.jsonl").read_text().splitlines()[0])
+    assert start["transfer"]["copied"] + start["transfer"]["adapted"] > start["transfer"]["new"]
 
 
 def test_the_short_form_of_the_setting() -> None:

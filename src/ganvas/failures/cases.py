@@ -104,7 +104,7 @@ _TOY = (
 for 256) and smaller batches (128 for 512), so that all of it takes minutes. The rates fall in the
 second half because a mode is narrow: three standard deviations are 3% of the ring's radius."""
 
-# Betas of 0 and 0.9 for both, as Gulrajani et al. 2017 have them.
+# Algorithm 1 of Gulrajani et al. 2017; R3GAN's authors have 0, too, and 0.9 rising to 0.99.
 _SHORT_MEMORY = ("model.generator.betas=[0.0, 0.9]", "model.discriminator.betas=[0.0, 0.9]")
 
 _MINIMAX = Recipe(
@@ -134,8 +134,8 @@ _MINIBATCH = Recipe(
 _WGAN_GP = Recipe(
     "wgan-gp",
     "WGAN-GP",
-    "D estimates a distance, its slope held near 1; the weight, 0.1, and Adam's betas, 0 and 0.9, "
-    "are those of the authors' toys (Gulrajani et al. 2017).",
+    "D estimates a distance, its slope held near 1 by a weight of 0.1, that of the authors' toys; "
+    "Adam's betas, 0 and 0.9, are those of Algorithm 1 (Gulrajani et al. 2017).",
     (
         "model.objective=wasserstein",
         "model.gradient_penalty=two-sided",

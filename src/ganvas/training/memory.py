@@ -17,7 +17,8 @@ def keep_freed_memory() -> None:
     """Ask glibc to keep the memory of tensors that are freed, for the next step to use.
 
     By default it gives blocks from some size on back to the kernel at once and gets them again page
-    by page, zeroed: 6% of a step of DCGAN at 64 px on two CPU cores. Elsewhere this does nothing.
+    by page, zeroed: a third of a discriminator's step with R1 at 64 px on two CPU cores
+    (`python -m benchmarks.penalties`). Elsewhere this does nothing.
     """
     if sys.platform != "linux":
         return
