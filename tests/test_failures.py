@@ -206,6 +206,19 @@ def test_a_run_is_trained_once_and_measured(tmp_path: Path) -> None:
     assert train_and_measure(run) == found
 
 
+def test_a_run_from_before_a_setting_came_is_still_that_run(tmp_path: Path) -> None:
+    run = run_of(CASE, tmp_path)
+    found = train_and_measure(run)
+    asked = tmp_path / "run" / "asked.json"
+    settings = json.loads(asked.read_text())
+    del settings["data"]["background"]
+    asked.write_text(json.dumps(settings))
+    assert run.finished() == found
+    asked.write_text("{")
+    with pytest.raises(RunError, match="other settings"):
+        run.finished()
+
+
 def test_a_run_of_other_settings_is_refused(tmp_path: Path) -> None:
     run = run_of(CASE, tmp_path)
     train_and_measure(run)

@@ -49,8 +49,7 @@ class Run:
         Raises:
             RunError: The folder holds a run of other settings.
         """
-        asked = self.folder / "asked.json"
-        if asked.is_file() and asked.read_text("utf-8") != self.config.model_dump_json():
+        if not self._is_asked_for():
             raise RunError(
                 f"{self.folder} holds a run with other settings than {self.label} has. Choose "
                 "another folder with --out, or remove that one."
@@ -59,6 +58,19 @@ class Run:
             return Result.model_validate_json((self.folder / "result.json").read_bytes())
         except (FileNotFoundError, ValidationError):  # damaged: the run is there and measured anew
             return None
+
+    def _is_asked_for(self) -> bool:
+        """Whether what is in the folder, if anything, is of this configuration.
+
+        Settings that have come since a run was begun had their defaults then.
+        """
+        try:
+            asked = (self.folder / "asked.json").read_bytes()
+            return RunConfig.model_validate_json(asked) == self.config
+        except FileNotFoundError:
+            return True
+        except ValidationError:
+            return False
 
 
 def run_all(
