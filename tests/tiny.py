@@ -10,6 +10,7 @@ from ganvas import api
 from ganvas.models import ModelConfig
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.stylegan_config import StyleGanConfig
+from ganvas.models.translation_config import CycleGanConfig, TranslationConfig
 from ganvas.recipes import RECIPES, find_recipe
 from ganvas.training.config import RunConfig
 
@@ -18,11 +19,19 @@ OTHER_SIZES = {
     "stylegan2-1024": "stylegan2",
     "stylegan2-tiny": "stylegan2",
     "stylegan3-tiny": "stylegan3-t",
+    "pix2pix-tiny": "pix2pix",
+    "cyclegan-tiny": "cyclegan",
 }
 """Recipes that differ from another one in sizes, rates and weights only."""
 
 DISTINCT = [name for name in RECIPES if name not in OTHER_SIZES]
 """Recipes to run tests over."""
+
+TRANSLATING = [n for n in DISTINCT if isinstance(RECIPES[n].model, TranslationConfig)]
+"""Those of them that translate pictures, ..."""
+
+DRAWING = [name for name in DISTINCT if name not in TRANSLATING]
+"""... and those that have latents."""
 
 
 def tiny(recipe: str, *settings: str) -> RunConfig:
@@ -35,7 +44,6 @@ def tiny(recipe: str, *settings: str) -> RunConfig:
             *_smaller(find_recipe(recipe).model),
             "data.images=40",
             "model.width=4",
-            "model.latent_size=8",
             "training.batch=8",
             "training.log_every=8",
             "training.sample_every=48",
@@ -49,16 +57,21 @@ def tiny(recipe: str, *settings: str) -> RunConfig:
 
 def _smaller(model: ModelConfig) -> list[str]:
     """What makes the model of a recipe small, as far as not every model has it."""
+    if isinstance(model, TranslationConfig):
+        own = ["pool=10"] if isinstance(model, CycleGanConfig) else []
+        sizes = ["blocks=1", "discriminator_width=4", "discriminator_layers=1", "r1_every=4", *own]
+        return [f"model.{size}" for size in sizes]
+    latents = "model.latent_size=8"
     if isinstance(model, GanConfig):
         steps = min(model.critic_steps, 2)
-        return ["model.blocks=1", f"model.critic_steps={steps}"]
+        return [latents, "model.blocks=1", f"model.critic_steps={steps}"]
     if isinstance(model, StyleGanConfig):
         every = min(model.r1_every, 4)
         sizes = ["max_width=8", "mapping_layers=2", f"r1_every={every}", "path_length_every=2"]
         if model.discriminator_max_width is not None:
             sizes += ["discriminator_width=4", "discriminator_max_width=4"]
-        return [f"model.{size}" for size in sizes]
-    return []
+        return [latents, *(f"model.{size}" for size in sizes)]
+    return [latents]
 
 
 def train_quietly(config: RunConfig, out: Path) -> Path:

@@ -15,7 +15,15 @@ from ganvas._version import __version__ as __version__
 from ganvas.errors import ConfigError, DataError, GanvasError, RunError
 
 if TYPE_CHECKING:
-    from ganvas.api import load, reconstruct, report, resume, train
+    from ganvas.api import (
+        load,
+        load_translator,
+        reconstruct,
+        report,
+        resume,
+        train,
+        translate,
+    )
     from ganvas.latent.mix import mix
     from ganvas.latent.variation import vary
     from ganvas.latent.walk import interpolate
@@ -32,12 +40,14 @@ __all__ = [
     "evaluate_run",
     "interpolate",
     "load",
+    "load_translator",
     "mix",
     "reconstruct",
     "report",
     "resume",
     "story",
     "train",
+    "translate",
     "vary",
 ]
 
@@ -47,12 +57,14 @@ _LATER = {
     "evaluate_run": "ganvas.measuring",
     "interpolate": "ganvas.latent.walk",
     "load": "ganvas.api",
+    "load_translator": "ganvas.api",
     "mix": "ganvas.latent.mix",
     "reconstruct": "ganvas.api",
     "report": "ganvas.api",
     "resume": "ganvas.api",
     "story": "ganvas.measuring",
     "train": "ganvas.api",
+    "translate": "ganvas.api",
     "vary": "ganvas.latent.variation",
 }
 

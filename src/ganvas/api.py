@@ -1,11 +1,11 @@
-"""What the verbs of the command line do, as functions: train, resume, load, reconstruct, report."""
+"""What the verbs of the command line do, as functions: train, load, translate, report, ..."""
 
 import contextlib
 import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,17 +22,19 @@ from ganvas.models import build_model
 from ganvas.models.base import (
     Encodes,
     LatentModel,
+    Model,
     Samples,
     Styles,
     alternate,
     required_labels,
 )
+from ganvas.models.translation import Direction, TranslationModel
 from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
 from ganvas.recipes.choosing import FLIP_HINT, check_choices, choose, leave_open, still_true
 from ganvas.recipes.rules import Facts
 from ganvas.training.announce import Say, headline, result, say_skipped
 from ganvas.training.checkpoint import LAST, TrainingState, load_weights
-from ganvas.training.config import RunConfig, override, read_config
+from ganvas.training.config import RunConfig, check_domains, override, read_config
 from ganvas.training.distributed import Processes, process_group, wait_for_main
 from ganvas.training.interrupt import graceful_stop
 from ganvas.training.loop import train as run_loop
@@ -49,6 +51,12 @@ from ganvas.training.progress import training_progress
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.run_log import RunLog
 from ganvas.training.transfer import take_over, with_source
+from ganvas.translation.inputs import Inputs
+from ganvas.translation.opening import Pair, check_place, forms, open_inputs, own_inputs
+from ganvas.translation.tiling import TILE
+from ganvas.translation.translate import How, Translation, translate_all
+
+Loaded = TypeVar("Loaded", bound=Model)
 
 
 def configure(
@@ -56,6 +64,9 @@ def configure(
     *,
     config: Path | None = None,
     data: str | None = None,
+    target: str | None = None,
+    pair: str | None = None,
+    domains: str | Sequence[str] | None = None,
     resolution: str | int | None = None,
     images: int | None = None,
     settings: Sequence[str] = (),
@@ -68,6 +79,9 @@ def configure(
         model: A recipe's name (`ganvas models`); not used with `config`.
         config: A config.yaml.
         data: A source: a folder, a ZIP, a Parquet file, `hf:owner/name` or a built-in name.
+        target: For models that translate, a second source: what to translate into.
+        pair: Every picture holds both side by side: "AB" (what to translate on the left) or "BA".
+        domains: Two classes, image columns or views of the data: "none,round" or a pair of names.
         resolution: One number or HEIGHTxWIDTH.
         images: Length of the training, in images shown.
         settings: Further changes such as "model.width=32".
@@ -81,8 +95,14 @@ def configure(
     """
     start = find_recipe(model).config if config is None else read_config(config)
     values: dict[str, Any] = start.model_dump(mode="json")
+    other_data = data not in (None, start.data.source)
+    if other_data or any(given is not None for given in (target, pair, domains)):
+        values["data"] |= {"target": None, "pair": None, "domains": None}
     for section, field, value in (
         ("data", "source", data),
+        ("data", "target", target),
+        ("data", "pair", pair),
+        ("data", "domains", domains),
         ("data", "resolution", resolution),
         ("training", "images", images),
         ("training", "start_from", None if start_from is None else str(start_from)),
@@ -93,8 +113,10 @@ def configure(
     if auto:
         of_file = {} if config is None else start.model_dump(mode="json", exclude_unset=True)
         result = leave_open(result, given=override(of_file, settings))
-    where = absolute(result.data.source)  # so that the run can be resumed from any folder
-    return result.model_copy(update={"data": result.data.model_copy(update={"source": where})})
+    where = {"source": absolute(result.data.source)}  # to resume the run from any folder
+    if result.data.target is not None:
+        where["target"] = absolute(result.data.target)
+    return result.model_copy(update={"data": result.data.model_copy(update=where)})
 
 
 def train(
@@ -110,8 +132,8 @@ def train(
         model: A recipe's name, or a whole configuration.
         out: The run folder to make (default: runs/MODEL-DATA, numbered if that exists).
         say: Gets what a user should know, one line at a time.
-        **changes: With a recipe's name, the arguments of `configure`: data, resolution, images,
-            settings, auto, start_from.
+        **changes: With a recipe's name, the arguments of `configure`: data, target, pair, domains,
+            resolution, images, settings, auto, start_from.
 
     Returns:
         The run folder.
@@ -125,6 +147,7 @@ def train(
     config = model if isinstance(model, RunConfig) else configure(model, **changes)
     resolve_device(config.training.device)  # a wrong one should fail before anything is written
     check_choices(config)
+    check_domains(config)
     config = with_source(config, say)
     folder = RunFolder(Path(out) if out is not None else _free_folder(config))
     with process_group(config.training.device) as processes:
@@ -139,6 +162,7 @@ def resume(run: str | Path, *, say: Say = print) -> Path:
     """
     folder = RunFolder(Path(run))
     config = folder.read()
+    check_domains(config)
     resolve_device(config.training.device)
     with process_group(config.training.device) as processes:
         _run(folder, config, processes, say, new=False)
@@ -160,10 +184,102 @@ def load(
     """
     folder = RunFolder(Path(run))
     config = folder.read()
+    if config.model.needs_pairs is not None:
+        raise RunError(
+            f"{run} holds a {config.model.name}, which translates pictures and has no latent space "
+            f"to draw from or to explore: ganvas translate {run} PICTURES --out FOLDER."
+        )
+    model = build_model(config.model, *folder.read_data_summary())
+    assert isinstance(model, LatentModel)
+    return _ready(model, folder, checkpoint, device, say)
+
+
+def load_translator(
+    run: str | Path, *, checkpoint: str = LAST, device: str = "auto", say: Say = print
+) -> TranslationModel:
+    """The trained model of a run that translates pictures, with averaged weights.
+
+    Args:
+        run: The run folder.
+        checkpoint: "last", "best" (by the score while training), or the number of one.
+        device: auto, cpu, cuda or mps.
+        say: Gets what a user should know, one line at a time.
+
+    Raises RunError where `run` is no run folder, holds a model that does not translate, has no such
+    checkpoint, or only damaged ones.
+    """
+    folder = RunFolder(Path(run))
+    config = folder.read()
+    if config.model.needs_pairs is None:
+        raise RunError(
+            f"{run} holds a {config.model.name}, which makes pictures of its own and translates "
+            f"none: ganvas sample {run} draws some. Models that translate: pix2pix, cyclegan."
+        )
     shape, classes = folder.read_data_summary()
-    model = build_model(config.model, shape, classes)
-    if not isinstance(model, LatentModel):
-        raise RunError(f"{run} holds a {config.model.name}, which has no latent space to explore.")
+    model = build_model(config.model, shape, classes, folder.read_target_shape())
+    assert isinstance(model, TranslationModel)
+    return _ready(model, folder, checkpoint, device, say)
+
+
+def translate(
+    run: str | Path,
+    source: str | Path | None = None,
+    out: str | Path | None = None,
+    direction: Direction = "AB",
+    *,
+    seed: int = 0,
+    resize: bool = False,
+    target: str | None = None,
+    pair: Pair | None = None,
+    tile: int = TILE,
+    checkpoint: str = LAST,
+    say: Say = print,
+) -> Translation:
+    """Translate pictures of files, each at its own size, into PNG files.
+
+    Args:
+        run: The run folder of a model that translates.
+        source: A picture file, or a folder, a ZIP or a Parquet file of them; by default pictures of
+            the run's own data that it was not trained on.
+        out: A folder for the results (default: RUN/translated). Files there that are no results of
+            an earlier translation are never replaced.
+        direction: "AB", from the domain that was the training's source to the one that was its
+            target, or "BA".
+        seed: Of the first picture's noise (pix2pix); the next ones have seed + 1, seed + 2, ...
+        resize: Bring the pictures to the size that the model learned from.
+        target: A source of what the pictures should become, by equal names: for the contact sheet.
+        pair: Each picture holds both domains side by side: "AB" or "BA", from left to right.
+        tile: Pictures of more pixels than its square are translated in tiles of this side.
+        checkpoint: "last", "best" or the number of one.
+        say: Gets what a user should know, one line at a time.
+
+    Raises:
+        GanvasError: The run, the pictures or the folder cannot be used; the message says what to
+            do.
+    """
+    model, how = load_translator(run, checkpoint=checkpoint, say=say), How(direction, seed, tile)
+    how.check(model)
+    config = RunFolder(Path(run)).read()
+    place = Path(run) / "translated" if out is None else Path(out)
+    inputs: Inputs
+    if source is not None:
+        check_place(place, str(source))
+        takes = forms(model, direction, config.data, resize=resize)
+        inputs = open_inputs(str(source), direction, takes, target, pair)
+    elif resize or target is not None or pair is not None:
+        raise ConfigError(
+            "--resize, --target and --pair are about pictures that are given: name some after the "
+            "run, or leave these out to translate pictures of the run's own data."
+        )
+    else:
+        inputs, unseen = own_inputs(config, direction)
+        known = "held out: the run was not trained on them" if unseen else "the run has seen them"
+        say(f"Translating {len(inputs.names)} pictures of {config.data.source} ({known}).")
+    return translate_all(model, inputs, place, how, say)
+
+
+def _ready(model: Loaded, folder: RunFolder, checkpoint: str, device: str, say: Say) -> Loaded:
+    """The model with the weights of a checkpoint, for use."""
     for note in load_weights(model, folder.checkpoints, checkpoint):
         say(note)
     return model.eval().requires_grad_(False).to(resolve_device(device))
@@ -217,15 +333,20 @@ def report(run: str | Path) -> Path:
 
 
 def list_models() -> list[dict[str, Any]]:
-    """Every recipe as a plain record; parameters are those for 64x64 RGB images of ten classes."""
+    """Every recipe as a plain record; parameters are those for RGB images of ten classes.
+
+    The images are of 64x64 pixels, or of what the recipe asks for.
+    """
     with torch.device("meta"):
         return [_describe(recipe) for recipe in RECIPES.values()]
 
 
 def _describe(recipe: Recipe) -> dict[str, Any]:
-    model = build_model(recipe.model, (3, 64, 64), tuple("0123456789"))
+    shape = (3, *(recipe.data.resolution or (64, 64)))
+    model = build_model(recipe.model, shape, tuple("0123456789"), shape)
     abilities = {
         "sample": Samples, "reconstruct": Encodes, "interpolate": LatentModel, "mix": Styles,
+        "translate": TranslationModel,
     }  # fmt: skip
     return {
         "name": recipe.name,
@@ -323,7 +444,7 @@ def _open_data(config: RunConfig, processes: Processes) -> Pack:
     """The pack; the first process makes it, the others wait and then read it."""
     if not processes.is_main:
         wait_for_main(processes)
-    pack = open_pack(config.data, progress=processes.is_main)
+    pack = open_pack(config.data, progress=processes.is_main, needs_pairs=config.model.needs_pairs)
     if processes.is_main:
         wait_for_main(processes)
     return pack

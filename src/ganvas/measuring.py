@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganvas._version import __version__
-from ganvas.api import load, resume, train
+from ganvas.api import load, load_translator, resume, train
 from ganvas.data.config import DataConfig
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
@@ -47,8 +47,16 @@ from ganvas.evaluation.latent_space import latent_scores
 from ganvas.evaluation.memorisation import Memorisation
 from ganvas.evaluation.protocol import Evaluation, Protocol, Score, Split
 from ganvas.evaluation.story import chapters
+from ganvas.evaluation.translating import (
+    Ground,
+    choose_features,
+    make_ground,
+    measure,
+    translation_sheet,
+)
 from ganvas.files import write_text
-from ganvas.models.base import Encodes, LatentModel, alternate, class_labels
+from ganvas.models.base import Encodes, LatentModel, Model, alternate, class_labels
+from ganvas.models.translation import TranslationModel
 from ganvas.pictures import grid, save_png, scatter, to_uint8
 from ganvas.recipes.story import STORY, Story
 from ganvas.training.announce import Say
@@ -98,6 +106,7 @@ def evaluate_run(
     options: Options = Options(),
     *,
     against: str | None = None,
+    target: str | None = None,
     say: Say = print,
 ) -> Evaluation:
     """Measure a run; its scores and a page with them are written into its folder.
@@ -105,14 +114,16 @@ def evaluate_run(
     Args:
         run: The run folder.
         options: What to measure with.
-        against: A source of real pictures; by default what the run held out of its own data.
+        against: A source of real pictures; by default what the run held out of its own data. Of a
+            run that translates, pictures of both domains, or those to translate.
+        target: The second domain, where the run was trained with a second source (`--target`).
         say: Gets what a user should know, one line at a time.
 
     Raises:
         GanvasError: The run, the pictures or the weights cannot be used; the message says what to
             do.
     """
-    entry = _Bench(options, say).run(Path(run), against)
+    entry = _Bench(options, say).run(Path(run), against, target)
     folder = Path(run)
     write_text(folder / "evaluation.json", entry.evaluation.model_dump_json(indent=1))
     write_comparison([entry], folder / "evaluation.html", title=f"{entry.name}, measured")
@@ -168,11 +179,19 @@ class _Bench:
     def __init__(self, options: Options, say: Say) -> None:
         self.options, self.say = options, say
         self._references: dict[tuple[str, ...], Reference] = {}
+        self._grounds: dict[tuple[str, ...], Ground] = {}
 
-    def run(self, path: Path, against: str | None) -> Entry:
-        """Measure a run: as many pictures are drawn as there are real ones."""
+    def run(self, path: Path, against: str | None, target: str | None = None) -> Entry:
+        """Measure a run: as many pictures are drawn, or translated, as there are real ones."""
         folder, options = RunFolder(path), self.options
         config = folder.read()
+        if config.model.needs_pairs is not None:
+            return self._translation(folder, against, target)
+        if target is not None:
+            raise ConfigError(
+                f"--target is for runs that translate, and {path} holds a {config.model.name}: "
+                "leave it out."
+            )
         model = load(path, checkpoint=options.checkpoint, device=options.device, say=self.say)
         data = config.data
         if data.source == IMPORTED and against is not None:  # its own pictures are not here
@@ -203,26 +222,51 @@ class _Bench:
             *latent_scores(model, features, min(n, _PATHS), seed),
             *reconstruction_scores(model, reference),
         ]
-        kept = find_checkpoint(folder.checkpoints, options.checkpoint, [])
-        name = printable(path.resolve().name)
+        seconds = {**fakes.seconds, "metrics": time.perf_counter() - began}
+        protocol = reference.protocol(n, seed, fakes.draws)
         evaluation = self._evaluation(
-            name, reference, fakes, scores, time.perf_counter() - began, model.device
-        ).model_copy(
-            update={
-                "model": config.name,
-                "images": checkpoint_images(kept),
-                "checkpoint": options.checkpoint,
-                "sampling_speed": n / max(fakes.sampling_seconds, 1e-9),
-                "parameters": parameter_counts(model),
-            }
+            path.resolve().name, protocol, reference.notes, scores, seconds, model.device
         )
         return Entry(
-            name=name,
-            evaluation=evaluation,
+            name=evaluation.subject,
+            evaluation=self._of_run(
+                evaluation, folder, model, n / max(fakes.sampling_seconds, 1e-9)
+            ),
             history=History.read(folder.log) if folder.log.exists() else None,
             samples=_sheet(model, seed),
             reconstructions=_reconstructions(model, reference),
             pairs=None if memory is None else _pairs(model, reference, memory, seed),
+        )
+
+    def _translation(self, folder: RunFolder, against: str | None, target: str | None) -> Entry:
+        """Measure a run that translates, in all its directions."""
+        options, config = self.options, folder.read()
+        path, data = folder.path, config.data
+        model = load_translator(
+            path, checkpoint=options.checkpoint, device=options.device, say=self.say
+        )
+        if against is not None:
+            data = _other_domains(data, against, target)
+        pairs = config.model.needs_pairs
+        pack = open_pack(data, progress=options.progress, needs_pairs=pairs)
+        if against is None:
+            folder.check_data(pack)
+        ground = self._ground(model, pack, data, "test" if against is None else "all")
+        began = time.perf_counter()
+        n = sum(len(ground.sides.of(direction)[0].pictures) for direction in model.directions)
+        with self._bar(f"Translating with {path.name}", n) as advance:
+            scores, translating = measure(model, ground, options.seed, advance)
+        seconds = {"translating": translating, "metrics": time.perf_counter() - began - translating}
+        protocol = ground.protocol(model, options.seed)
+        evaluation = self._evaluation(
+            path.resolve().name, protocol, ground.sides.notes, scores, seconds, model.device
+        )
+        return Entry(
+            name=evaluation.subject,
+            evaluation=self._of_run(evaluation, folder, model, n / max(translating, 1e-9)),
+            history=History.read(folder.log) if folder.log.exists() else None,
+            samples=translation_sheet(model, ground.sides, options.seed),
+            reconstructions=None,
         )
 
     def pictures(self, source: str, against: str, resolution: str | int | None) -> Evaluation:
@@ -243,8 +287,9 @@ class _Bench:
             fakes = Fakes(observed, "pictures", 0.0, time.perf_counter() - began)
         began = time.perf_counter()
         scores = [*generation_scores(reference, observed), *truth_scores(reference, observed)]
-        seconds = time.perf_counter() - began
-        found = self._evaluation(source, reference, fakes, scores, seconds, device)
+        seconds = {**fakes.seconds, "metrics": time.perf_counter() - began}
+        protocol = reference.protocol(n, options.seed, fakes.draws)
+        found = self._evaluation(source, protocol, reference.notes, scores, seconds, device)
         if data.resolution is None:
             return found
         height, width = data.resolution
@@ -269,44 +314,60 @@ class _Bench:
                 self._references[key] = make_reference(pack, data, features, split, n, advance)
         return self._references[key]
 
+    def _ground(
+        self, model: TranslationModel, pack: Pack, data: DataConfig, split: Split
+    ) -> Ground:
+        """What is known of the real pictures; observed once for runs of the same ones."""
+        options = self.options
+        assert pack.target is not None
+        features, readers = choose_features(
+            options.features, pack, data, model.directions, model.device,
+            weights=options.weights, progress=options.progress, say=self.say,
+        )  # fmt: skip
+        key = (pack.fingerprint, str(data.held_out), features.identity, split, *model.directions)
+        if key not in self._grounds:
+            total = 4 * min(options.n, len(pack) + len(pack.target))
+            with self._bar("Looking at real pictures", total) as advance:
+                self._grounds[key] = make_ground(
+                    pack, data, model.directions, features, readers, split, options.n, advance
+                )
+        return self._grounds[key]
+
     def _evaluation(
-        self, subject: str, reference: Reference, fakes: Fakes, scores: Sequence[Score],
-        metric_seconds: float, device: torch.device,
+        self, subject: str, protocol: Protocol, notes: Sequence[str], scores: Sequence[Score],
+        seconds: dict[str, float], device: torch.device,
     ) -> Evaluation:  # fmt: skip
-        n = len(fakes.observed.features)
-        notes = list(reference.notes)
+        n = min(protocol.n_real, protocol.n_fake)
         if n < self.options.n:
-            notes.append(f"{n:,} pictures on each side, for want of more real ones.")
+            notes = [*notes, f"{n:,} pictures on each side, for want of more real ones."]
         return Evaluation(
             subject=printable(subject),
             model="",
             images=0,
             checkpoint="",
-            protocol=Protocol(
-                features=reference.features.name,
-                features_hash=reference.features.identity,
-                preparation=reference.features.preparation,
-                real=reference.source,
-                real_fingerprint=reference.fingerprint,
-                split=reference.split,
-                shape=reference.shape,
-                n_real=len(reference.pictures),
-                n_fake=n,
-                seed=self.options.seed,
-                draws=fakes.draws,
-            ),
+            protocol=protocol,
             scores=order(scores),
             notes=tuple(notes),
-            seconds={
-                "sampling": fakes.sampling_seconds,
-                "features": fakes.feature_seconds,
-                "metrics": metric_seconds,
-            },
+            seconds=seconds,
             device=device_name(device),
             versions={"ganvas": __version__, "torch": torch.__version__},
             command=printable(shlex.join(["ganvas", *sys.argv[1:]])),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+    def _of_run(
+        self, evaluation: Evaluation, folder: RunFolder, model: Model, speed: float
+    ) -> Evaluation:
+        """With what is known of a run alone; the speed is in pictures per second."""
+        kept = find_checkpoint(folder.checkpoints, self.options.checkpoint, [])
+        known = {
+            "model": folder.read().name,
+            "images": checkpoint_images(kept),
+            "checkpoint": self.options.checkpoint,
+            "sampling_speed": speed,
+            "parameters": parameter_counts(model),
+        }
+        return evaluation.model_copy(update=known)
 
     def _bar(self, label: str, total: int) -> AbstractContextManager[Advance]:
         return progress_bar(label, total, self.options.progress)
@@ -316,6 +377,19 @@ def _other(data: DataConfig, source: str) -> DataConfig:
     """The same treatment for another source, all of whose pictures are used."""
     update = {"source": absolute(source), "images": None, "held_out": 0}
     return data.model_copy(update=update)
+
+
+def _other_domains(data: DataConfig, source: str, target: str | None) -> DataConfig:
+    """The same treatment for both domains of another source."""
+    if (target is None) != (data.target is None):
+        asked = "needs --target" if target is None else "takes no --target"
+        how = "with two sources" if target is None else "on both domains of one source"
+        raise ConfigError(
+            f"--against {source} {asked} here, because the run was trained {how}: the pictures to "
+            "measure against are given as those to train on were."
+        )
+    second = None if target is None else absolute(target)
+    return _other(data, source).model_copy(update={"target": second})
 
 
 def _sheet(model: LatentModel, seed: int) -> Image.Image:

@@ -54,6 +54,18 @@ def test_evaluate_the_best_checkpoint_as_json(ganvas: Command, runs: Path) -> No
     assert json.loads((runs / "vae" / "evaluation.json").read_text()) == json.loads(result.out)
 
 
+def test_a_target_is_for_runs_that_translate(ganvas: Command, runs: Path, pictures: str) -> None:
+    for arguments in (
+        (runs / "gan", "--target", pictures),
+        (pictures, "--against", pictures, "--target", pictures),
+        (runs / "gan", "--against", pictures, "--target", pictures),
+    ):
+        result = ganvas("evaluate", *arguments, *SMALL)
+        assert result.code != 0
+        assert "--target" in result.err
+        assert "translate" in result.err
+
+
 def test_evaluate_pictures(ganvas: Command, pictures: str) -> None:
     result = ganvas("evaluate", pictures, "--against", pictures, *SMALL, "--resolution", "16")
     assert result.code == 0, result.err

@@ -4,7 +4,7 @@ import io
 import json
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,9 @@ def fill_folder(root: Path, names: Sequence[str], **how: Any) -> Path:
     return root
 
 
-def write_parquet(
+def write_table(
     path: Path,
-    contents: Sequence[bytes | None],
+    columns: Mapping[str, Sequence[bytes | None]],
     labels: Sequence[int] | None = None,
     classes: Sequence[str] = (),
     rows_per_group: int = 1000,
@@ -65,16 +65,29 @@ def write_parquet(
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
-    cells = [{"bytes": content, "path": None} for content in contents]
     kind = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])
-    columns: dict[str, Any] = {"image": arrow.array(cells, kind)}
-    features: dict[str, Any] = {"image": {"_type": "Image"}}
+    cells: dict[str, Any] = {
+        name: arrow.array([{"bytes": content, "path": None} for content in contents], kind)
+        for name, contents in columns.items()
+    }
+    features: dict[str, Any] = {name: {"_type": "Image"} for name in columns}
     if labels is not None:
-        columns["label"] = arrow.array(labels, arrow.int64())
+        cells["label"] = arrow.array(labels, arrow.int64())
         features["label"] = {"names": list(classes), "_type": "ClassLabel"}
-    table = arrow.table(columns)
+    table = arrow.table(cells)
     if classes:
         metadata = {"huggingface": json.dumps({"info": {"features": features}})}
         table = table.replace_schema_metadata(metadata)
     parquet.write_table(table, path, row_group_size=rows_per_group)
     return path
+
+
+def write_parquet(
+    path: Path,
+    contents: Sequence[bytes | None],
+    labels: Sequence[int] | None = None,
+    classes: Sequence[str] = (),
+    rows_per_group: int = 1000,
+) -> Path:
+    """A table with one column of pictures."""
+    return write_table(path, {"image": contents}, labels, classes, rows_per_group)

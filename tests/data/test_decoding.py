@@ -11,12 +11,11 @@ from ganvas.data.decoding import (
     Geometry,
     NotGreyError,
     PictureError,
-    crop_box,
     decode,
     examine,
-    pad_size,
     quiet_pillow,
 )
+from ganvas.data.fitting import crop_box, pad_size
 from tests.data.making import bomb, encode, picture
 
 SMALL = Geometry((30, 40), 3, "stretch", "white")

@@ -1,5 +1,6 @@
 """What is held out is never trained on, does not depend on the training, and is judged by."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ganvas.data.builtin import avatars
 from ganvas.data.config import DataConfig
 from ganvas.data.held_out import (
     MOST_TEST,
@@ -16,7 +18,10 @@ from ganvas.data.held_out import (
     SplitName,
     count_held_out,
     held_out_examples,
+    held_out_pairs,
+    known_attributes,
     training_rows,
+    training_target_rows,
 )
 from ganvas.data.loader import Loader
 from ganvas.data.pack import Pack, open_pack
@@ -185,3 +190,88 @@ def test_the_pack_is_the_same_whatever_is_held_out() -> None:
         DataConfig.parse({"source": "digits", "images": 20, "held_out": n}) for n in ("auto", 0, 5)
     ]
     assert len({open_pack(config, progress=False).folder for config in configs}) == 1
+
+
+def two_domains(first: int, second: int, *, paired: bool) -> Pack:
+    return replace(numbered(first), target=numbered(second), paired=paired)
+
+
+def test_pairs_are_held_out_together() -> None:
+    pack = two_domains(400, 400, paired=True)
+    config = DataConfig.parse({"source": "pictures", "pair": "AB"})
+    rows = training_rows(pack, config)
+    assert rows is not None
+    of_target = training_target_rows(pack, config)
+    assert of_target is not None
+    assert np.array_equal(rows, of_target)
+    seen: list[int] = rows.tolist()
+    for split in SPLITS:
+        ours, theirs = held_out_pairs(pack, config, split, None)
+        assert numbers(ours.images) == numbers(theirs.images) == ours.indices.tolist()
+        seen += numbers(ours.images)
+    assert sorted(seen) == list(range(400))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "count"), [(400, 300, 30), (400, 150, 0), (50, 900, 0)]
+)
+def test_the_smaller_domain_decides_how_many_are_held_out(
+    first: int, second: int, count: int
+) -> None:
+    pack = two_domains(first, second, paired=False)
+    config = DataConfig.parse({"source": "pictures", "target": "others"})
+    assert count_held_out(pack, config) == count
+    decided = config.model_copy(update={"held_out": count})
+    assert count_held_out(pack, decided) == count
+    for total, rows, domain in (
+        (first, training_rows(pack, config), 0),
+        (second, training_target_rows(pack, config), 1),
+    ):
+        kept = [*range(total)] if rows is None else rows.tolist()
+        for split in SPLITS:
+            kept += numbers(held_out_pairs(pack, config, split, None)[domain].images)
+        assert sorted(kept) == list(range(total))
+
+
+def test_a_domain_too_small_for_what_should_be_held_out_is_named() -> None:
+    pack = two_domains(400, 20, paired=False)
+    config = DataConfig.parse({"source": "pictures", "target": "others", "held_out": 19})
+    with pytest.raises(ConfigError, match=r"leaves 1 of the 20 pictures of others"):
+        training_target_rows(pack, config)
+
+
+@pytest.mark.parametrize("domains", ["segmentation,image", "none,round"])
+def test_more_of_drawn_domains_is_drawn_and_its_truth_known(domains: str) -> None:
+    config = DataConfig.parse(
+        {"source": "avatars:glasses", "domains": domains, "images": 30, "resolution": 16}
+    )
+    pack = open_pack(config, progress=False)
+    assert training_rows(pack, config) is training_target_rows(pack, config) is None
+    test = held_out_pairs(pack, config, "test", 5)
+    validation = held_out_pairs(pack, config, "validation", 5)
+    assert validation[0].indices.tolist() == list(range(30, 35))
+    truth = known_attributes(config, test)
+    assert truth is not None
+    for examples, attributes, view in zip(
+        test, truth, ("segmentation" if "seg" in domains else "image", "image"), strict=True
+    ):
+        drawn = avatars.render(attributes, (16, 16), view)  # type: ignore[arg-type]
+        assert np.array_equal(examples.images, drawn)
+    same = all(np.array_equal(truth[0][name], truth[1][name]) for name in truth[0])
+    assert same == pack.paired
+
+
+def test_one_domain_may_be_drawn_and_the_other_stored() -> None:
+    config = DataConfig.parse(
+        {"source": "avatars", "target": "digits", "images": 300, "resolution": 16}
+    )
+    pack = open_pack(config, progress=False)
+    assert count_held_out(pack, config) == 30
+    assert training_rows(pack, config) is None
+    rows = training_target_rows(pack, config)
+    assert rows is not None
+    assert len(rows) == 270
+    ours, theirs = held_out_pairs(pack, config, "validation", 4)
+    assert ours.indices.tolist() == [300, 301, 302, 303]
+    assert not {*theirs.indices.tolist()} & {*rows.tolist()}
+    assert known_attributes(config, (ours, theirs)) is None

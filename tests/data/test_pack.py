@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import TypeAdapter
 
-from ganvas.data import DataConfig, Pack, cache_folder, find_pack, open_pack, packing
+from ganvas.data import (
+    DataConfig,
+    Pack,
+    cache_folder,
+    chunks,
+    find_pack,
+    open_pack,
+    packing,
+    survey,
+)
 from ganvas.data.array_writer import ArrayWriter
 from ganvas.data.config import Resolution
 from ganvas.data.decoding import Geometry, decode
@@ -124,8 +133,8 @@ def test_automatic_channels(tmp_path: Path, modes: list[str], channels: Any) -> 
 def test_one_colour_picture_that_the_survey_misses_makes_the_pack_colour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "SURVEY", 2)
-    monkeypatch.setattr(packing, "_CHUNK_PICTURES", 2)
+    monkeypatch.setattr(survey, "SURVEY", 2)
+    monkeypatch.setattr(chunks, "_CHUNK_ROWS", 2)
     fill_folder(tmp_path, [f"{i}.png" for i in range(9)], mode="L")
     (tmp_path / "7.png").write_bytes(encode(picture("RGB")))
     made = pack(tmp_path, tmp_path / "cache", resolution=16)
@@ -135,13 +144,13 @@ def test_one_colour_picture_that_the_survey_misses_makes_the_pack_colour(
 
 
 def test_threads_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "_CHUNK_PICTURES", 3)
+    monkeypatch.setattr(chunks, "_CHUNK_ROWS", 3)
     fill_folder(tmp_path, [f"{i:02}.png" for i in range(40)], mode="L")
     (tmp_path / "20.png").write_bytes(b"")
     (tmp_path / "31.png").write_bytes(encode(picture("RGB")))
     packs = []
     for tiny in (0, 10**9):  # every chunk on a thread, none on a thread
-        monkeypatch.setattr(packing, "_TINY", tiny)
+        monkeypatch.setattr(chunks, "_TINY", tiny)
         packs.append(pack(tmp_path, tmp_path / f"cache{tiny}"))
     assert packs[0].fingerprint == packs[1].fingerprint
     assert packs[0].names == packs[1].names == tuple(f"{i:02}.png" for i in range(40) if i != 20)

@@ -31,6 +31,7 @@ def score(
     *,
     better: Better = "higher",
     floor: float | None = None,
+    baseline: float | None = None,
 ) -> Score:
     """A score whose label and group follow from its name."""
     return Score(
@@ -42,6 +43,7 @@ def score(
         interval=interval,
         better=better,
         floor=floor,
+        baseline=baseline,
     )
 
 

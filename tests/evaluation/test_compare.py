@@ -18,6 +18,7 @@ from ganvas.evaluation.compare import (
     write_comparison,
 )
 from ganvas.evaluation.curves import LEFT, RIGHT, lines
+from ganvas.evaluation.protocol import TRANSLATED
 from tests.evaluation.comparing import JUDGED, PROTOCOL, entry, evaluation, history, noise, score
 from tests.evaluation.test_report import HOSTILE, Page
 
@@ -72,6 +73,19 @@ def test_the_page_says_what_was_measured_and_how(out: Path) -> None:
         "Nothing was held out.",
     ):
         assert fact in text
+
+
+def test_baselines_stand_below_the_floors(out: Path) -> None:
+    text = page([entry("a", score("l1", 0.1, floor=0.01, baseline=0.17))], out).text
+    assert "real pictures against real pictures 0.010 baseline 0.170" in text
+    assert "the baseline what an answer scores that took no learning" in text
+    assert "baseline" not in page(three(), out).text
+
+
+def test_translations_are_not_called_drawn(out: Path) -> None:
+    protocol = PROTOCOL.model_copy(update={"draws": TRANSLATED})
+    assert "what the model makes of them" in page([entry("a", protocol=protocol)], out).text
+    assert "what the model makes of them" not in page([entry("a")], out).text
 
 
 def test_unlike_protocols_are_not_ranked(out: Path) -> None:

@@ -201,7 +201,9 @@ class Line(LatentModel):
     def phases(self) -> tuple[()]:
         return ()
 
-    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+    def preview(
+        self, images: Tensor, labels: Tensor | None, seed: int, targets: Tensor | None = None
+    ) -> Tensor:
         return images
 
     def sample_latents(self, n: int, seed: int) -> Tensor:

@@ -333,6 +333,14 @@ def test_a_file_name_of_an_old_system_does_no_harm(tmp_path: Path) -> None:
     assert "missing or cannot be read: samples/Caf?.jpg" in text
 
 
+def test_a_second_domain_is_named(run: Path) -> None:
+    second = {"target_count": 1200, "target_shape": [1, 32, 48], "paired": True}
+    (run / "data.json").write_text(json.dumps(DATA | second))
+    assert "Second domain 1,200 (32 × 48, grey), one for each image" in page(run).text
+    (run / "data.json").write_text(json.dumps(DATA))
+    assert "Second domain" not in page(run).text
+
+
 def test_points_are_counted_as_points(run: Path) -> None:
     (run / "data.json").write_text(json.dumps(DATA | {"shape": [2], "classes": []}))
     assert "Points 20,000" in page(run).text

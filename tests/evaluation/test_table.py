@@ -1,4 +1,5 @@
 from ganvas.evaluation.compare import comparison_table
+from ganvas.evaluation.protocol import TRANSLATED
 from ganvas.evaluation.table import evaluation_table
 from tests.evaluation.comparing import PROTOCOL, entry, evaluation, score
 
@@ -22,6 +23,25 @@ def test_an_evaluation_as_text() -> None:
         "0123456789ab).",
         "Features: classifier (ffffffffffff), as they are.",
         "Note: Nothing was held out.",
+    ]
+
+
+def test_baselines_and_translations_as_text() -> None:
+    protocol = PROTOCOL.model_copy(update={"draws": TRANSLATED})
+    known = score("l1", 0.1, better="lower", baseline=0.17)
+    one = evaluation("run", known, score("sharp", 0.9, floor=1.0), protocol=protocol)
+    lines = evaluation_table(one).splitlines()
+    assert lines[:3] == [
+        "score  value  95% interval  floor  baseline  better",
+        "L1     0.100                          0.170  lower",
+        "Sharp  0.900                1.000            higher",
+    ]
+    assert lines[4].startswith("Translated: 5,000, seed 0, from the other domain. Real: 5,000")
+    other = score("l1", 0.2, better="lower", baseline=0.17)
+    both = comparison_table([entry("a", known), entry("b", other)]).splitlines()
+    assert both[:2] == [
+        "          a        b    floor  baseline",
+        "L1 ↓  0.100 *  0.200              0.170",
     ]
 
 

@@ -37,7 +37,9 @@ class Painter(LatentModel):
     def phases(self) -> tuple[Phase, ...]:
         return ()
 
-    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+    def preview(
+        self, images: Tensor, labels: Tensor | None, seed: int, targets: Tensor | None = None
+    ) -> Tensor:
         return self.decode(self.sample_latents(len(images), seed), labels)
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:

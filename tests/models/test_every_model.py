@@ -10,11 +10,14 @@ from ganvas.errors import ConfigError
 from ganvas.models import build_model
 from ganvas.models.base import Encodes, LatentModel, Model, Samples
 from ganvas.models.phase import Batch, Draws
+from ganvas.models.translation import TranslationModel
 from ganvas.recipes import RECIPES
 from ganvas.training.loop import Reason
 from tests.tiny import (
     DISTINCT,
+    DRAWING,
     OTHER_SIZES,
+    TRANSLATING,
     assert_same_bits,
     final_state,
     is_same,
@@ -23,6 +26,8 @@ from tests.tiny import (
 )
 
 every_recipe = pytest.mark.parametrize("recipe", DISTINCT)
+every_drawing = pytest.mark.parametrize("recipe", DRAWING)
+every_translating = pytest.mark.parametrize("recipe", TRANSLATING)
 
 
 @every_recipe
@@ -32,11 +37,14 @@ def test_trains_saves_and_loads(recipe: str, tmp_path: Path) -> None:
         assert (run / name).stat().st_size > 0
     assert len(list((run / "samples").glob("*.png"))) == 3  # at 0, 48 and 96 images
     assert [p.name for p in sorted((run / "checkpoints").iterdir())] == ["000000064", "000000096"]
-    model = api.load(run, device="cpu")
+    load = api.load_translator if recipe in TRANSLATING else api.load
+    model = load(run, device="cpu")
     assert not model.training
-    before = final_state(run)
-    for name, tensor in model.state_dict().items():
-        assert is_same(tensor, before[f"weights/{name}"])
+    before = {n: t for n, t in final_state(run).items() if n.startswith("weights/")}
+    after = {f"weights/{name}": tensor for name, tensor in model.state_dict().items()}
+    assert_same_bits(before, {name: after[name] for name in before})
+    unsaved = {name.split("/")[1].split(".")[0] for name in after.keys() - before.keys()}
+    assert unsaved == ({"pool_a", "pool_b"} if recipe.startswith("cyclegan") else set())
 
 
 @every_recipe
@@ -83,7 +91,7 @@ def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "run_loop", interrupted)
 
 
-@every_recipe
+@every_drawing
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("size", [(16, 16), (16, 24)])
 @pytest.mark.parametrize("conditional", [False, True])
@@ -108,7 +116,31 @@ def test_shapes_and_ranges(
         assert torch.allclose(drawn[2:], model.sample(4, seed=5, labels=None), atol=1e-5)
 
 
-@every_recipe
+@every_translating
+@pytest.mark.parametrize("channels", [(1, 3), (3, 3), (4, 1)])
+@pytest.mark.parametrize("size", [(16, 16), (16, 24)])
+def test_shapes_and_ranges_of_translations(
+    recipe: str, channels: tuple[int, int], size: tuple[int, int]
+) -> None:
+    shape, target_shape = ((count, *size) for count in channels)
+    same = channels[0] == channels[1]
+    settings = [] if same or recipe == "pix2pix" else ["model.identity_weight=0"]
+    model = build_model(tiny(recipe, *settings).model, shape, (), target_shape).eval()
+    assert isinstance(model, TranslationModel)
+    images, targets = (torch.rand(2, *s) * 2 - 1 for s in (shape, target_shape))
+    sheet = model.preview(images, None, seed=0, targets=targets)
+    assert sheet.shape[1:] == (shape if same else (3, *size))
+    assert len(sheet) == 2 * 3 * len(model.directions)
+    for direction in model.directions:
+        inputs, outputs = model.channels(direction)
+        for sides in ((4, 5), (31, 18), size):
+            result = model.translate(torch.rand(2, inputs, *sides) * 2 - 1, direction)
+            assert result.shape == (2, outputs, *sides)
+            assert result.dtype == torch.float32
+            assert result.abs().max() <= 1
+
+
+@every_drawing
 def test_labels_matter_only_to_conditional_models(recipe: str) -> None:
     latents = torch.randn(4, 8)
     for conditional in (False, True):
@@ -129,13 +161,15 @@ def test_labels_matter_only_to_conditional_models(recipe: str) -> None:
 @every_recipe
 def test_phases_reach_every_weight(recipe: str) -> None:
     """A network left out of the losses would silently stay as it was."""
-    model = build_model(tiny(recipe, "model.conditional=true").model, (3, 16, 16), ("a", "b"))
+    conditional = [] if recipe in TRANSLATING else ["model.conditional=true"]
+    model = build_model(tiny(recipe, *conditional).model, (3, 16, 16), ("a", "b"), (3, 16, 16))
     move(model)
     idle = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     for progress in (0.0, 0.2, 0.9):  # some networks grow
         for phase in model.phases():
             draws = Draws(torch.Generator().manual_seed(0), slice(0, 8), 8)
             batch = Batch(torch.rand(8, 3, 16, 16) * 2 - 1, torch.arange(8) % 2, draws)
+            batch.targets = torch.rand(8, 3, 16, 16) * 2 - 1
             batch.progress = progress
             total = phase.loss(batch).total
             assert torch.isfinite(total)
@@ -158,7 +192,7 @@ def move(model: Model) -> None:
             parameter.add_(0.02 * torch.randn_like(parameter))
 
 
-@every_recipe
+@every_drawing
 def test_asking_for_classes_that_do_not_exist_is_an_error(recipe: str) -> None:
     with pytest.raises(ConfigError, match="the data has none"):
         build_model(tiny(recipe, "model.conditional=true").model, (3, 16, 16), ())
@@ -168,7 +202,7 @@ def test_recipes_left_out_differ_in_numbers_only() -> None:
     free = {
         "width", "max_width", "latent_size", "mapping_layers", "generator", "discriminator",
         "discriminator_width", "discriminator_max_width", "r1_gamma", "path_length_weight",
-        "style_mixing",
+        "style_mixing", "discriminator_layers", "blocks",
     }  # fmt: skip
     for name, like in OTHER_SIZES.items():
         model, other = (RECIPES[n].model.model_dump(exclude=free) for n in (name, like))

@@ -291,7 +291,8 @@ def test_every_choice_is_sane(
     assert batch % processes == 0
     assert batch <= max(64, processes)
     if processes == 1:
-        assert 2 <= batch <= pictures
+        translates = open_.model.needs_pairs is not None
+        assert (1 if translates else 2) <= batch <= pictures
         assert batch <= max(4, pictures // 4)
     assert 1 <= result.training.ema_half_life <= max(1, images // 10)
     assert not result.choose
@@ -302,6 +303,12 @@ def test_every_choice_is_sane(
             assert 1e-6 < value < 1e-2
         if name in ("r1_gamma", "r2_gamma"):
             assert 0 <= value < 20_000
+
+
+def test_models_that_translate_keep_their_small_batches() -> None:
+    for recipe, batch in (("pix2pix", 1), ("cyclegan-tiny", 4)):
+        assert choose(config_of(recipe), facts()).training.batch == batch
+    assert choose(config_of("pix2pix"), facts(processes=4)).training.batch == 4
 
 
 def leaves(settings: Any) -> list[tuple[str, float]]:

@@ -31,6 +31,7 @@ COMBINED = {
         "model.instance_noise={start: 0.2, end: 0}", "model.orthogonal=0.01",
     ),
     "lazy": ("wgan-gp-tiny", "model.r1_gamma=1", "model.r2_gamma=1", "model.r1_every=2"),
+    "large pool": ("cyclegan", "model.pool=30"),  # not yet full in the end
 }  # fmt: skip
 """Remedies that no recipe has, or not together."""
 
@@ -197,6 +198,9 @@ def test_command_line_under_torchrun(tmp_path: Path) -> None:
         ("gan", ("model.critic_steps=3", "model.gradient_penalty=dragan", "model.augment=ada")),
         ("stylegan2", ()),  # path lengths of half a batch
         ("stylegan", ()),  # grows
+        ("pix2pix", ()),  # dropout
+        ("cyclegan", ()),  # pools, which are full after two steps
+        ("cyclegan-few", ("model.pool=30",)),
     ],
 )
 def test_the_parts_of_remedies_add_up(

@@ -26,7 +26,9 @@ class Small(Model):
     def phases(self) -> tuple[Phase, ...]:
         return ()
 
-    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+    def preview(
+        self, images: Tensor, labels: Tensor | None, seed: int, targets: Tensor | None = None
+    ) -> Tensor:
         return images
 
 

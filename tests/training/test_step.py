@@ -57,7 +57,9 @@ class Recorder(Model):
 
         return loss
 
-    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+    def preview(
+        self, images: Tensor, labels: Tensor | None, seed: int, targets: Tensor | None = None
+    ) -> Tensor:
         return images
 
     def names(self) -> list[str]:

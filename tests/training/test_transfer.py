@@ -28,7 +28,7 @@ from ganvas.training.run_log import read_log
 from ganvas.training.step import make_optimizers
 from ganvas.training.transfer import ENOUGH, Transfer, take_over, with_source
 from tests.killing import Moment, Nursery, Outcome, open_nursery
-from tests.tiny import DISTINCT, assert_same_bits, final_state, tiny, train_quietly
+from tests.tiny import DISTINCT, DRAWING, assert_same_bits, final_state, tiny, train_quietly
 
 SHORT = "training.images=32"
 FAMILIES = {
@@ -544,10 +544,27 @@ def test_each_tensor_is_counted_once(source: Path) -> None:
 @pytest.mark.parametrize("recipe", DISTINCT)
 def test_every_model_can_start_from_its_like(recipe: str, tmp_path: Path) -> None:
     run = train_quietly(tiny(recipe, "training.images=16"), tmp_path / "run")
-    config = tiny(recipe, "training.images=16", "model.width=6", "data.resolution=32")
+    depth = "data.resolution=16" if recipe == "pix2pix" else "data.resolution=32"  # of the U-Net
+    config = tiny(recipe, "training.images=16", "model.width=6", depth)
     following = train_quietly(beginning(config, run), tmp_path / "next")
     start = json.loads((following / "log.jsonl").read_text().splitlines()[0])
     assert start["transfer"]["copied"] + start["transfer"]["adapted"] > start["transfer"]["new"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["data.resolution=32"], r"down to 1/16 of their sides, this training one to 1/32"),
+        (["data.target_channels=1"], "pictures of 3 to 3 channels, this training 3 to 1"),
+        (["model.networks=resnet"], "networks of another family"),
+    ],
+)
+def test_translations_of_another_kind_are_refused(
+    settings: list[str], message: str, tmp_path: Path
+) -> None:
+    run = train_quietly(tiny("pix2pix", "training.images=16"), tmp_path / "run")
+    with pytest.raises(ConfigError, match=message):
+        train_quietly(beginning(tiny("pix2pix", *settings), run), tmp_path / "next")
 
 
 def test_the_short_form_of_the_setting() -> None:
@@ -577,6 +594,6 @@ def test_an_average_that_is_worth_keeping_does_not_ramp_up(source: Path, tmp_pat
 
 def test_all_recipes_are_in_a_family() -> None:
     """So that a family that is added is compared with the others above."""
-    networks = {getattr(recipe.model, "networks", None) for recipe in RECIPES.values()}
+    networks = {getattr(RECIPES[name].model, "networks", None) for name in DRAWING}
     known = {getattr(RECIPES[recipe].model, "networks", None) for recipe in FAMILIES.values()}
     assert networks - {None, "stylegan3-r"} == known - {None}

@@ -28,7 +28,17 @@ def evaluate(
     ],
     against: Annotated[
         str | None,
-        typer.Option(help="Real pictures (default: what the run held out of its own data)."),
+        typer.Option(
+            help="Real pictures (default: what the run held out of its own data); of a run that "
+            "translates, given as those that it was trained on."
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="With --against, of a run that translates between two sources: real pictures of "
+            "the second domain."
+        ),
     ] = None,
     features: Features = "auto",
     n: N = 5_000,
@@ -48,6 +58,11 @@ def evaluate(
     is_run = (Path(subject) / "config.yaml").is_file()
     if is_run and resolution is not None:
         raise ConfigError("a run is measured at its own resolution: leave out --resolution.")
+    if target is not None and (against is None or not is_run):
+        raise ConfigError(
+            "--target goes with a run that translates, and with --against, which gives the "
+            "pictures to translate: ganvas evaluate RUN --against PICTURES --target TARGETS"
+        )
     if not is_run and against is None:
         missing = "" if Path(subject).exists() else " (there is no such folder)"
         raise ConfigError(
@@ -59,7 +74,7 @@ def evaluate(
         typer.echo(line, err=json)
 
     if is_run:
-        found = measuring.evaluate_run(subject, options, against=against, say=say)
+        found = measuring.evaluate_run(subject, options, against=against, target=target, say=say)
     else:
         found = measuring.evaluate_pictures(
             subject, against or "", options, resolution=resolution, say=say

@@ -17,6 +17,7 @@ from ganvas.cli import (
     report,
     sample,
     train,
+    translate,
     vary,
     walk,
 )
@@ -33,6 +34,7 @@ app.command("resume")(train.resume)
 app.command("models")(models.models)
 app.add_typer(data.app, name="data")
 app.command("sample")(sample.sample)
+app.command("translate")(translate.translate)
 app.command("reconstruct")(reconstruct.reconstruct)
 app.command("interpolate")(walk.interpolate)
 app.command("mix")(mix.mix)

@@ -24,7 +24,8 @@ def models(
         return
     table = Table(
         title="ganvas train MODEL",
-        caption="Parameters for 64x64 RGB images (of ten classes where it takes them).",
+        caption="Parameters for RGB images of 64x64 pixels (pix2pix, cyclegan: 256; cyclegan-few: "
+        "128), of ten classes where it takes them.",
         box=box.HORIZONTALS,
         show_lines=True,
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ganvas.cli.domains import Domains, Pair, Target
 from ganvas.errors import ConfigError
 
 
@@ -17,6 +18,9 @@ def train(
         str | None,
         typer.Option(help="Folder, ZIP, Parquet, hf:owner/name or a built-in name (avatars)."),
     ] = None,
+    target: Target = None,
+    pair: Pair = None,
+    domains: Domains = None,
     resolution: Annotated[str | None, typer.Option(help="64, or HEIGHTxWIDTH: 64x96.")] = None,
     images: Annotated[
         int | None, typer.Option(help="Length of the training, in images shown to the model.")
@@ -59,6 +63,9 @@ def train(
         model or DEFAULT,
         config=config,
         data=data,
+        target=target,
+        pair=pair,
+        domains=domains,
         resolution=resolution,
         images=images,
         settings=set_ or [],

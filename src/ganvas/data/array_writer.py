@@ -1,6 +1,7 @@
 """A `.npy` file that is written row by row."""
 
 import json
+import math
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -32,6 +33,16 @@ class ArrayWriter:
             self._write_header()
             self._stream.flush()
             os.fsync(self._stream.fileno())
+
+    @property
+    def dtype(self) -> str:
+        """The type of the numbers."""
+        return str(self._dtype)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return math.prod(self._row) * self._dtype.itemsize
 
     @property
     def shape(self) -> tuple[int, ...]:

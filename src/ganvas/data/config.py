@@ -1,10 +1,10 @@
 """What the user says about the pictures: the `data` section of a configuration."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from PIL import ImageColor
-from pydantic import BeforeValidator, Field, NonNegativeInt, field_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, field_validator, model_validator
 
 from ganvas.settings import Settings
 
@@ -34,6 +34,13 @@ def parse_resolution(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def _two_names(value: Any) -> Any:
+    """Read "segmentation,image" as two names."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(","))
+    return value
 
 
 Side = Annotated[int, Field(ge=4, le=MAX_SIDE)]
@@ -78,7 +85,44 @@ class DataConfig(Settings):
 
     held_out: Literal["auto"] | NonNegativeInt = "auto"
     """How many pictures are never trained on but judged by. `auto`: a tenth, at most 6,000, and
-    none of fewer than 200. Drawn pictures (`avatars`, the 2-D toys) need none: more are drawn."""
+    none of fewer than 200. Drawn pictures (`avatars`, the 2-D toys) need none: more are drawn. Of
+    two domains so many each."""
+
+    target: str | None = None
+    """For models that translate: a second source, of the pictures to translate into, where
+    `source` has those to translate. Pictures of equal names are pairs."""
+
+    pair: Literal["AB", "BA"] | None = None
+    """Every picture of `source` holds two, side by side: the one to translate on the left and what
+    it should become on the right (`AB`), or the other way round (`BA`)."""
+
+    domains: Annotated[tuple[str, str] | None, BeforeValidator(_two_names)] = None
+    """Two of what `source` holds: two of its classes (`none,round` of `avatars:glasses`), or, as
+    pairs, two image columns of a Parquet file, or two views of `avatars` (`image`, `lines`,
+    `segmentation`)."""
+
+    target_channels: Annotated[Literal["auto", 1, 3, 4], BeforeValidator(_number)] = "auto"
+    """Channels of the pictures to translate into; `channels` is about those to translate."""
+
+    jitter: float = Field(default=0.0, ge=0.0, le=0.5)
+    """While a model that translates trains, show a random window of each picture, a share of
+    1 / (1 + jitter) of its sides, enlarged to full size; of a pair the same window. 0.1171875 is
+    what Pix2Pix and CycleGAN did (256 pixels enlarged to 286, of which 256 were shown)."""
+
+    @model_validator(mode="after")
+    def _has_one_second_domain(self) -> Self:
+        given = {"target": self.target, "pair": self.pair, "domains": self.domains}
+        named = [name for name, value in given.items() if value is not None]
+        if len(named) > 1:
+            raise ValueError(
+                f"{' and '.join(named)} each say where the second domain is: give one of them"
+            )
+        return self
+
+    @property
+    def has_target(self) -> bool:
+        """Whether there is a second domain, to translate into."""
+        return any(value is not None for value in (self.target, self.pair, self.domains))
 
     @field_validator("background")
     @classmethod

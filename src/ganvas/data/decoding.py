@@ -2,11 +2,6 @@
 
 Every way in which a file can be unusable ends in `PictureError`, with the reason in words. The
 number of pixels that a header declares is checked before any of them is decoded.
-
-Resampling is Pillow's antialiased Lanczos (support of 3 output pixels, both directions), done in
-8 bits on premultiplied alpha. For strong reductions JPEG files are first decoded at 1/2, 1/4 or 1/8
-and others box-averaged by a whole factor, to no less than 3 times the wanted size. The filter is
-part of the protocol of every score computed on these pixels: FID changes with it.
 """
 
 import contextlib
@@ -16,22 +11,21 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from .config import Fit
+from .fitting import REDUCING_GAP, fit_deep, fit_image
+from .fitting import Geometry as Geometry
+from .fitting import Part as Part
 
 MAX_PIXELS = 100_000_000
 """Files that declare more pixels than this are refused undecoded (a decompression bomb)."""
 
 MAX_BYTES = 256 * 2**20
 """Files larger than this are refused unread."""
-
-REDUCING_GAP = 3.0
-"""How many times the wanted size a picture keeps, at least, until the Lanczos filter."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
 """What is decoded. Not EPS (runs Ghostscript), nor the rarely fuzzed readers of old formats."""
@@ -56,8 +50,9 @@ _TURNS = {
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 ProblemKind = Literal[
-    "empty", "truncated", "not an image", "bomb", "too large", "unsupported", "link", "unreadable"
-]
+    "empty", "truncated", "not an image", "bomb", "too large", "unsupported", "link", "unreadable",
+    "odd width", "sizes differ",
+]  # fmt: skip
 ChangeKind = Literal["animated", "CMYK", "16-bit", "palette", "alpha", "EXIF rotation", "converted"]
 
 
@@ -94,17 +89,6 @@ class PictureError(Exception):
 
 class NotGreyError(Exception):
     """Raised by `decode` for a picture in colour where only grey ones were expected."""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """The form that all pictures of a pack get."""
-
-    resolution: tuple[int, int]
-    """(height, width) in pixels."""
-    channels: Literal[1, 3, 4]
-    fit: Fit
-    background: str
 
 
 @dataclass(frozen=True)
@@ -171,7 +155,12 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY_MODES
 
 
-def decode(data: bytes, geometry: Geometry, *, only_grey: bool = False) -> NDArray[np.uint8]:
+def is_deep(image: Image.Image) -> bool:
+    """Whether a picture is stored as grey values of 16 bits."""
+    return image.mode.startswith("I;16")
+
+
+def decode(data: bytes, geometry: Geometry, *, only_grey: bool = False) -> NDArray[Any]:
     """Decode one file and bring it to the form of the pack.
 
     Args:
@@ -180,7 +169,7 @@ def decode(data: bytes, geometry: Geometry, *, only_grey: bool = False) -> NDArr
         only_grey: Refuse colour rather than convert it to grey.
 
     Returns:
-        uint8 array of shape (height, width, channels).
+        uint8 array of shape (height, width, channels), or uint16 as the geometry says.
 
     Raises:
         PictureError: The file is broken in any way.
@@ -190,10 +179,45 @@ def decode(data: bytes, geometry: Geometry, *, only_grey: bool = False) -> NDArr
     if only_grey and not is_grey(image):
         raise NotGreyError
     with _explain():
-        longest = int(max(geometry.resolution) * REDUCING_GAP)
-        image.draft(None, (longest, longest))  # only JPEG obeys
+        if geometry.part == "whole":  # else the middle must stay where it is
+            longest = int(max(geometry.resolution) * REDUCING_GAP)
+            image.draft(None, (longest, longest))  # only JPEG obeys
         image.load()
-        return fit_image(_upright(_plain(image), _orientation(image)), geometry)
+        orientation = _orientation(image)
+        if geometry.bits == 16 and is_grey(image):
+            return fit_deep(_cut(_upright(_deep(image), orientation), geometry.part), geometry)
+        fitted = fit_image(_cut(_upright(_plain(image), orientation), geometry.part), geometry)
+    return fitted if geometry.bits == 8 else fitted.astype(np.uint16) * 257
+
+
+def size_of(data: bytes, part: Part = "whole") -> tuple[int, int]:
+    """(width, height) of a picture, or of its part, as it is shown; no pixel is decoded.
+
+    Raises:
+        PictureError: Its header is broken, or its width is odd so that it has no halves.
+    """
+    image = open_header(data)
+    width, height = image.size if _orientation(image) <= 4 else (image.height, image.width)
+    return (width, height) if part == "whole" else (_half(width), height)
+
+
+def _cut(image: Image.Image, part: Part) -> Image.Image:
+    """A part of a picture; PictureError if its width is odd so that it has no halves."""
+    if part == "whole":
+        return image
+    middle = _half(image.width)
+    if part == "left":
+        return image.crop((0, 0, middle, image.height))
+    return image.crop((middle, 0, image.width, image.height))
+
+
+def _half(width: int) -> int:
+    """Half of a width in pixels; PictureError if it is odd."""
+    if width % 2:
+        raise PictureError(
+            "odd width", f"{width} pixels wide, which cannot be cut into two equal halves"
+        )
+    return width // 2
 
 
 def examine(data: bytes) -> Facts:
@@ -223,7 +247,7 @@ def _changes(image: Image.Image) -> Iterator[tuple[ChangeKind, str]]:
     if image.mode == "CMYK":
         yield "CMYK", "converted from CMYK to RGB"
     elif image.mode.startswith("I"):
-        yield "16-bit", "scaled from 16 to 8 bits (0..65535 to 0..255)"
+        yield "16-bit", "scaled from 16 to 8 bits (but for models that translate)"
     elif image.mode in ("P", "PA"):
         yield "palette", "its palette is converted to RGB"
     elif image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
@@ -247,13 +271,25 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("L" if is_grey(image) else "RGB")
 
 
-def _from_16_bits(image: Image.Image) -> Image.Image:
-    """Scale 0..65535 to 0..255, rounding; Pillow's own conversion clips at 255."""
+def _deep(image: Image.Image) -> Image.Image:
+    """Grey of any depth as floats from 0 to 65535, the only form in which Pillow resizes those."""
+    if image.mode.startswith("I"):
+        return Image.fromarray(_values(image).astype(np.float32))
+    return Image.fromarray(np.asarray(image.convert("L")).astype(np.float32) * 257)
+
+
+def _values(image: Image.Image) -> NDArray[Any]:
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise PictureError(
             "unsupported", "its pixels are 32-bit integers, whose white is not known: store 8 or 16"
         )
+    return values
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    """Scale 0..65535 to 0..255, rounding; Pillow's own conversion clips at 255."""
+    values = _values(image)
     scaled = Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
     transparent = image.info.get("transparency")  # a PNG's single transparent grey level
     if isinstance(transparent, int):
@@ -274,67 +310,3 @@ def _orientation(image: Image.Image) -> int:
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
-
-
-def crop_box(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest centred box (left, top, right, bottom) of the target's aspect ratio.
-
-    Args:
-        size: (width, height) of the picture.
-        target: (width, height) wanted.
-    """
-    width, height = size
-    scale = min(width / target[0], height / target[1])
-    left = max(0.0, (width - target[0] * scale) / 2)
-    top = max(0.0, (height - target[1] * scale) / 2)
-    return left, top, width - left, height - top
-
-
-def pad_size(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
-    """The largest (width, height) of the picture's aspect ratio inside the target."""
-    scale = min(target[0] / size[0], target[1] / size[1])
-    return (
-        min(target[0], max(1, round(size[0] * scale))),
-        min(target[1], max(1, round(size[1] * scale))),
-    )
-
-
-def fit_image(image: Image.Image, geometry: Geometry) -> NDArray[np.uint8]:
-    """Resize a picture of mode L, LA, RGB or RGBA to the geometry.
-
-    Returns:
-        uint8 array of shape (height, width, channels).
-    """
-    height, width = geometry.resolution
-    target = (width, height)
-    if geometry.fit == "pad":
-        inside = pad_size(image.size, target)
-        resized = _to_channels(_resize(image, inside, None), geometry)
-        canvas = Image.new(resized.mode, target, _background(geometry, resized.mode))
-        canvas.paste(resized, ((width - inside[0]) // 2, (height - inside[1]) // 2))
-        image = canvas
-    else:
-        box = crop_box(image.size, target) if geometry.fit == "crop" else None
-        image = _to_channels(_resize(image, target, box), geometry)
-    return np.asarray(image).reshape(height, width, geometry.channels)
-
-
-def _resize(
-    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None
-) -> Image.Image:
-    if image.size == size:
-        return image
-    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=REDUCING_GAP)
-
-
-def _to_channels(image: Image.Image, geometry: Geometry) -> Image.Image:
-    if geometry.channels == 4:
-        return image.convert("RGBA")
-    if image.mode in ("LA", "RGBA"):
-        base = Image.new("RGBA", image.size, _background(geometry, "RGBA"))
-        image = Image.alpha_composite(base, image.convert("RGBA"))
-    return image.convert("L" if geometry.channels == 1 else "RGB")
-
-
-def _background(geometry: Geometry, mode: str) -> tuple[int, ...] | int:
-    return ImageColor.getcolor(geometry.background, mode)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from ganvas.errors import DataError
 from ganvas.settings import nearest
 
 from .builtin import avatars, digits, toys
-from .source_types import DrawnSource, Encoded, Listing, PictureSource, PointSource, Source
+from .source_types import DrawnSource, Encoded, Listing, PictureSource, PointSource, Source, digest
 
 BUILTIN = ("avatars", "ring", "grid", "swiss-roll", "digits")
 """Names that need no file."""
@@ -29,6 +30,7 @@ AVATAR_CLASSES = "hair_style"
 """The attribute whose values are the classes of plain `avatars`."""
 
 _SEED = 0
+_SEARCHED_AT_ONCE = 50_000  # faces, when those of one kind are looked for
 
 
 def open_builtin(name: str) -> Source:
@@ -58,9 +60,15 @@ def _drawing_code() -> str:
 
 
 class AvatarSource(DrawnSource):
-    """Cartoon faces, with one of their attributes as the class."""
+    """Cartoon faces, with one of their attributes as the class.
 
-    def __init__(self, name: str, attribute: str):
+    Args:
+        name: As the user wrote it.
+        attribute: What gives the classes.
+        view: What is drawn of each face.
+    """
+
+    def __init__(self, name: str, attribute: str, view: avatars.View = "image"):
         discrete = {a.name: a.values for a in avatars.ATTRIBUTES if a.kind == "discrete"}
         if attribute not in discrete:
             raise DataError(
@@ -72,17 +80,61 @@ class AvatarSource(DrawnSource):
             "seed": _SEED,
             "code": _drawing_code(),
             "resolution": AVATAR_RESOLUTION,
+            **({} if view == "image" else {"view": view}),
         }
-        super().__init__(name, identity, discrete[attribute], AVATAR_RESOLUTION)
-        self._attribute = attribute
+        channels: Literal[1, 3] = 1 if view == "lines" else 3
+        super().__init__(name, identity, discrete[attribute], AVATAR_RESOLUTION, channels)
+        self.attribute = attribute
+        self._view = view
+
+    def of_view(self, view: avatars.View) -> "AvatarSource":
+        """The same faces, drawn otherwise."""
+        return AvatarSource(f"{self.name} ({view})", self.attribute, view)
 
     def draw(self, indices: range, resolution: tuple[int, int]) -> NDArray[np.uint8]:
-        """Draw these faces: uint8 (N, H, W, 3)."""
-        return avatars.generate(indices, resolution, seed=_SEED)
+        """Draw these faces: uint8 (N, H, W, channels)."""
+        return avatars.render(self.attributes(indices), resolution, self._view)
 
-    def labels(self, indices: range) -> NDArray[np.int64]:
+    def labels(self, indices: range) -> NDArray[np.int64] | None:
         """The code of the attribute for each of these faces, int64 (N,)."""
-        return np.asarray(avatars.draw_attributes(indices, _SEED)[self._attribute], np.int64)
+        return np.asarray(self.attributes(indices)[self.attribute], np.int64)
+
+    def attributes(self, indices: range) -> dict[str, NDArray[Any]]:
+        """The truth: every attribute of these faces, (N,) each."""
+        return avatars.draw_attributes(indices, _SEED)
+
+
+class AlikeAvatarSource(AvatarSource):
+    """Only those faces of which the attribute has one value; without classes."""
+
+    def __init__(self, name: str, attribute: str, value: str):
+        super().__init__(f"{name} ({value})", attribute)
+        self._code = self.classes.index(value)
+        self.identity = digest([self.identity, value])
+        self.classes = ()
+        self._faces: NDArray[np.int64] = np.empty(0, np.int64)
+        self._searched = 0
+
+    def labels(self, indices: range) -> NDArray[np.int64] | None:
+        """None: they are all alike."""
+        return None
+
+    def attributes(self, indices: range) -> dict[str, NDArray[Any]]:
+        """Every attribute of these faces, the first being the first with that value."""
+        if not indices:
+            return super().attributes(range(0))
+        faces = self._find(indices.stop)[indices.start : indices.stop]
+        around = super().attributes(range(int(faces[0]), int(faces[-1]) + 1))
+        return {name: values[faces - faces[0]] for name, values in around.items()}
+
+    def _find(self, count: int) -> NDArray[np.int64]:
+        """The places of the first `count` such faces among all avatars, ascending, or of more."""
+        while len(self._faces) < count:
+            part = range(self._searched, self._searched + _SEARCHED_AT_ONCE)
+            alike = np.flatnonzero(super().attributes(part)[self.attribute] == self._code)
+            self._faces = np.concatenate([self._faces, alike + part.start])
+            self._searched = part.stop
+        return self._faces
 
 
 class ToySource(PointSource):

@@ -4,19 +4,22 @@ import dataclasses
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoding import Change, Facts, PictureError, Problem, examine, quiet_pillow
+from .chunks import chunks, map_chunks
+from .config import DataConfig
+from .decoding import Change, Facts, Part, PictureError, Problem, examine, quiet_pillow, size_of
+from .domains import different_sizes, open_domains
 from .generated import DEFAULT_COUNT
-from .packing import chunks, map_chunks, survey
 from .progress import progress_bar
-from .source_types import DrawnSource, Encoded, PictureSource, PointSource
+from .source_types import DrawnSource, Encoded, PictureSource, PointSource, Source
 from .sources import open_source
+from .survey import survey
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,66 @@ def inspect(name: str, *, progress: bool = True) -> Report:
     Raises:
         DataError: The source as a whole cannot be read.
     """
-    source = open_source(name)
-    if isinstance(source, PictureSource):
-        with quiet_pillow():
-            return _inspect_pictures(source, progress)
-    return _inspect_generated(source)
+    return _inspect(open_source(name), progress)[0]
+
+
+@dataclass(frozen=True)
+class TwoReports:
+    """What `ganvas data inspect` tells about two domains."""
+
+    source: Report
+    target: Report
+    pairs: int | None
+    """How many usable pictures of the one have a usable partner in the other; None where the
+    pictures of the two are no pairs."""
+    unpaired: str | None
+    """Why they are none."""
+    problems: tuple[Problem, ...]
+    """Pairs that are unusable although both their pictures can be used."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return dataclasses.asdict(self)
+
+
+def inspect_domains(config: DataConfig, *, progress: bool = True) -> TwoReports:
+    """`inspect` both domains of a configuration that has two, and their pairs.
+
+    Raises:
+        DataError: A source as a whole cannot be read, or there is no such class, column or view.
+    """
+    domains = open_domains(config)
+    if domains.target is None:
+        raise ValueError("this configuration has one domain only")
+    source, sizes = _inspect(domains.source, progress)
+    if config.pair is not None:  # the same files again
+        return TwoReports(source, replace(source, source=domains.target.name), len(sizes), None, ())
+    target, others = _inspect(domains.target, progress)
+    if not domains.paired:
+        return TwoReports(source, target, None, domains.unpaired, ())
+    if not isinstance(domains.source, PictureSource):
+        return TwoReports(source, target, source.usable, None, ())
+    names = domains.source.listing.names
+    both = [index for index in sizes if index in others]
+    unequal = tuple(
+        Problem(names[index], "sizes differ", different_sizes(sizes[index], others[index]))
+        for index in both
+        if sizes[index] != others[index]
+    )
+    return TwoReports(source, target, len(both) - len(unequal), None, unequal)
+
+
+_Sizes = dict[int, tuple[int, int]]
+
+
+def _inspect(source: Source, progress: bool) -> tuple[Report, _Sizes]:
+    """The report, and the size of every usable picture by its index; of drawn ones none."""
+    if not isinstance(source, PictureSource):
+        return _inspect_generated(source), {}
+    with quiet_pillow():
+        looks = _look_at_all(source, progress)
+        sizes = {look.index: look.facts.size for look in looks if isinstance(look.facts, Facts)}
+        return _report(source, looks), sizes
 
 
 def _inspect_generated(source: DrawnSource | PointSource) -> Report:
@@ -106,7 +164,9 @@ def _inspect_generated(source: DrawnSource | PointSource) -> Report:
         ignored=0,
         notes=("Made by ganvas itself: any number of them, set by data.images.",),
         formats={},
-        modes={"RGB": DEFAULT_COUNT} if drawn else {},
+        modes={"L" if source.channels == 1 else "RGB": DEFAULT_COUNT}
+        if isinstance(source, DrawnSource)
+        else {},
         width=None,
         height=None,
         aspect=None,
@@ -115,7 +175,7 @@ def _inspect_generated(source: DrawnSource | PointSource) -> Report:
         problems=(),
         changes=(),
         resolution=source.resolution if isinstance(source, DrawnSource) else None,
-        channels=3 if drawn else None,
+        channels=source.channels if isinstance(source, DrawnSource) else None,
     )
 
 
@@ -127,24 +187,32 @@ class _Look:
     facts: Facts | Problem
 
 
-def _look(item: Encoded) -> _Look:
+def _look(item: Encoded, part: Part) -> _Look:
     if isinstance(item.content, PictureError):
         return _Look(item.index, item.name, b"", item.content.named(item.name))
     digest = sha256(item.content).digest()
     try:
-        return _Look(item.index, item.name, digest, examine(item.content))
+        facts = examine(item.content)
+        if part != "whole":
+            facts = replace(facts, size=size_of(item.content, part))
+        return _Look(item.index, item.name, digest, facts)
     except PictureError as error:
         return _Look(item.index, item.name, digest, error.named(item.name))
 
 
-def _inspect_pictures(source: PictureSource, progress: bool) -> Report:
+def _look_at_all(source: PictureSource, progress: bool) -> list[_Look]:
     everything = np.arange(len(source))
     looks: list[_Look] = []
     with progress_bar("Inspecting", len(source), progress) as advance:
-        groups = map_chunks(lambda c: [_look(i) for i in c], chunks(source.read(everything)))
+        rows = zip(source.read(everything))
+        groups = map_chunks(lambda c: [_look(row[0], source.part) for row in c], chunks(rows))
         for group in groups:
             looks += group
             advance(len(group))
+    return looks
+
+
+def _report(source: PictureSource, looks: Sequence[_Look]) -> Report:
     listing = source.listing
     usable = [(look, look.facts) for look in looks if isinstance(look.facts, Facts)]
     facts = [fact for _, fact in usable]
@@ -154,7 +222,7 @@ def _inspect_pictures(source: PictureSource, progress: bool) -> Report:
     ]
     kept = [look.index for look, _ in usable]
     labels = None if listing.labels is None else listing.labels[kept]
-    seen = survey(source, everything)
+    seen = survey(source, np.arange(len(source)))
     return Report(
         source=source.name,
         kind="pictures",

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .decoding import Problem
-from .inspect import Report, Spread
+from .inspect import Report, Spread, TwoReports
 
 NAMES_SHOWN = 10
 """How many names are listed under one reason; `--json` has all."""
@@ -25,6 +25,22 @@ CLASSES_SHOWN = 20
 def as_text(report: Report) -> Group:
     """Lay the report out for `rich`: overview, classes, problems, changes, duplicates, verdict."""
     return Group(*_parts(report))
+
+
+def two_as_text(reports: TwoReports) -> Group:
+    """Lay the reports on two domains out for `rich`, and what makes pairs of them."""
+    first = Text("Domain A, to translate", style="underline")
+    second = Text("\nDomain B, what it becomes", style="underline")
+    verdict: list[RenderableType] = []
+    if reports.problems:
+        verdict.append(Text(f"\nUnequal pairs: {len(reports.problems)}", style="bold red"))
+        verdict.append(_names_by(_causes(reports.problems)))
+        verdict.append(Text("Bring the two pictures of each pair to the same size.", style="bold"))
+    if reports.pairs is None:
+        verdict.append(Text(f"\nNo pairs: {reports.unpaired}. A cyclegan needs none."))
+    else:
+        verdict.append(Text(f"\nPairs: {reports.pairs:,}. A pix2pix learns from them."))
+    return Group(first, *_parts(reports.source), second, *_parts(reports.target), *verdict)
 
 
 def _parts(report: Report) -> Iterator[RenderableType]:

@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,16 @@ from ganvas.errors import DataError
 
 from .config import DataConfig
 from .decoding import Problem, quiet_pillow
+from .domains import Domains, open_domains
 from .packing import Contents, write_arrays
-from .source_types import Source, digest
-from .sources import open_source
+from .source_types import digest
+from .two_packs import write_two
 
 FORMAT_VERSION = 1
 """Raised when the layout of a pack, or the pixels that decoding gives, change."""
 
+_SETTINGS = {"resolution", "channels", "images", "fit", "background"}
+_TARGET = "target"
 _UNFINISHED = ".packing-"
 _ABANDONED_AFTER = 24 * 3600  # seconds: no packing takes a day without touching its folder
 
@@ -51,11 +54,15 @@ class Pack:
     fingerprint: str
     """SHA-256 of pixels, labels, classes and settings: equal packs have equal ones."""
     skipped: tuple[Problem, ...]
-    """Files that were left out, by name with the reason."""
+    """Files that were left out, of both domains, by name with the reason."""
     folder: Path
     """Where it lies in the cache."""
     settings: dict[str, Any]
     """The settings that made it, with automatic ones as they were decided."""
+    target: "Pack | None" = None
+    """The pictures of the second domain, for models that translate."""
+    paired: bool = False
+    """Whether row i of this pack and row i of `target` belong together."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,7 +77,10 @@ class Pack:
         if self.images.ndim == 2:
             return config
         _, height, width, channels = self.images.shape
-        return config.model_copy(update={"resolution": (height, width), "channels": channels})
+        decided = {"resolution": (height, width), "channels": channels}
+        if self.target is not None:
+            decided["target_channels"] = self.target.shape[0]
+        return config.model_copy(update=decided)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -81,27 +91,39 @@ class Pack:
         return tuple(json.loads((self.folder / "names.json").read_text(encoding="utf-8")))
 
 
-def open_pack(config: DataConfig, *, cache: Path | None = None, progress: bool = True) -> Pack:
+def open_pack(
+    config: DataConfig,
+    *,
+    cache: Path | None = None,
+    progress: bool = True,
+    needs_pairs: bool | None = None,
+) -> Pack:
     """Open the pack of a source from the cache, packing it now if it is not there.
 
     Args:
         config: What to pack and how.
         cache: Where packs lie; by default `cache_folder()`.
         progress: Whether to show a progress bar when it takes long.
+        needs_pairs: Whether the model learns from pairs, so that two domains without are refused
+            (`config.model.needs_pairs` of a run). The pack is the same either way.
 
     Raises:
-        DataError: The source is missing or unusable, or the cache cannot be written.
+        DataError: The source is missing or unusable, there are no pairs, or the cache cannot be
+            written.
         ConfigError: A setting makes no sense for this source.
     """
-    source = open_source(config.source)
-    folder = _folder(source, config, cache or cache_folder())
+    domains = open_domains(config)
+    folder = _folder(domains, config, cache or cache_folder())
     pack = _read(folder)
-    return pack if pack is not None else _make(source, config, folder, progress)
+    unfit = pack is not None and pack.target is not None and needs_pairs and not pack.paired
+    if pack is not None and not unfit:
+        return pack
+    return _make(domains, config, folder, progress, bool(needs_pairs))  # if unfit, says why
 
 
 def find_pack(config: DataConfig, *, cache: Path | None = None) -> Pack | None:
     """Open the pack of a source if it was made before; nothing is packed."""
-    return _read(_folder(open_source(config.source), config, cache or cache_folder()))
+    return _read(_folder(open_domains(config), config, cache or cache_folder()))
 
 
 def cache_folder() -> Path:
@@ -117,16 +139,20 @@ def cache_folder() -> Path:
     return Path(base).expanduser() / "ganvas"
 
 
-def _folder(source: Source, config: DataConfig, cache: Path) -> Path:
-    settings = config.model_dump(mode="json", exclude={"source", "flip", "held_out"})
-    key = digest([FORMAT_VERSION, source.identity, settings])
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(source.name).name).strip("-")[:40] or "pack"
-    return cache / f"{stem}-{key[:32]}"
+def _folder(domains: Domains, config: DataConfig, cache: Path) -> Path:
+    settings = config.model_dump(mode="json", include=_SETTINGS)
+    identities: list[Any] = [FORMAT_VERSION, domains.source.identity, settings]
+    if domains.target is not None:
+        identities += [domains.target.identity, domains.paired, config.target_channels]
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(config.source).name).strip("-")[:40] or "pack"
+    return cache / f"{stem}-{digest(identities)[:32]}"
 
 
-def _make(source: Source, config: DataConfig, folder: Path, progress: bool) -> Pack:
+def _make(
+    domains: Domains, config: DataConfig, folder: Path, progress: bool, needs_pairs: bool
+) -> Pack:
     try:
-        _write(source, config, folder, progress)
+        _write(domains, config, folder, progress, needs_pairs)
     except OSError as error:
         raise DataError(
             f"The pack of {config.source} cannot be written to {folder.parent}: "
@@ -136,7 +162,7 @@ def _make(source: Source, config: DataConfig, folder: Path, progress: bool) -> P
     pack = _read(folder)
     if pack is None:
         raise DataError(f"The pack {folder} cannot be read back. Delete that folder and try again.")
-    _also_under(_folder(source, pack.decided(config), folder.parent), folder)
+    _also_under(_folder(domains, pack.decided(config), folder.parent), folder)
     return pack
 
 
@@ -156,24 +182,46 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _write(source: Source, config: DataConfig, folder: Path, progress: bool) -> None:
+def _write(
+    domains: Domains, config: DataConfig, folder: Path, progress: bool, needs_pairs: bool
+) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder.parent)
     temporary = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder.parent))
     try:
         with quiet_pillow():
-            contents = write_arrays(source, config, temporary, progress)
-        _write_index(temporary, source.name, contents)
+            _fill(domains, config, temporary, progress, needs_pairs)
         temporary.chmod(0o755)
         _publish(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write_index(folder: Path, source: str, contents: Contents) -> None:
+def _fill(
+    domains: Domains, config: DataConfig, folder: Path, progress: bool, needs_pairs: bool
+) -> None:
+    """Write everything of a pack; what is in the second domain into a folder of its own."""
+    if domains.target is None:
+        contents = write_arrays(domains.source, config, folder, progress)
+        _write_index(folder, domains.source.name, contents, None)
+        return
+    inner = folder / _TARGET
+    inner.mkdir()
+    contents, other, paired = write_two(
+        domains, config, (folder, inner), needs_pairs=needs_pairs, progress=progress
+    )
+    _write_index(inner, domains.target.name, other, None)
+    both = digest([contents.fingerprint, other.fingerprint, paired])
+    contents = dataclasses.replace(contents, fingerprint=both)
+    _write_index(folder, domains.source.name, contents, "paired" if paired else "unpaired")
+
+
+def _write_index(
+    folder: Path, source: str, contents: Contents, target: Literal["paired", "unpaired"] | None
+) -> None:
     index = {"format": FORMAT_VERSION, "source": source, **dataclasses.asdict(contents)}
     with (folder / "index.json").open("w", encoding="utf-8") as stream:
-        json.dump(index, stream, indent=1)
+        json.dump({**index, "target": target}, stream, indent=1)
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -207,14 +255,21 @@ def _read(folder: Path) -> Pack | None:
         labels = np.load(folder / "labels.npy", allow_pickle=False) if index["labels"] else None
         if list(images.shape) != index["shape"] or str(images.dtype) != index["dtype"]:
             return None
+        second = index.get("target")  # packs of earlier versions do not say
+        target = None if second is None else _read(folder / _TARGET)
+        if second is not None and target is None:
+            return None
         return Pack(
             images=images,
             labels=labels,
             classes=tuple(index["classes"]),
             fingerprint=index["fingerprint"],
-            skipped=tuple(Problem(**problem) for problem in index["skipped"]),
+            skipped=tuple(Problem(**problem) for problem in index["skipped"])
+            + (() if target is None else target.skipped),
             folder=folder,
             settings=index["settings"],
+            target=target,
+            paired=second == "paired",
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

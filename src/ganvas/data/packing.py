@@ -1,18 +1,13 @@
 """Decoding a whole source into the arrays of a pack: bounded memory, several threads."""
 
+import contextlib
 import dataclasses
-import functools
 import json
-import math
-import os
-import statistics
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,24 +15,16 @@ from numpy.typing import NDArray
 from ganvas.errors import ConfigError, DataError
 
 from .array_writer import ArrayWriter
+from .chunks import Row, chunks, map_chunks
 from .config import DataConfig
-from .decoding import Geometry, NotGreyError, PictureError, Problem, decode, is_grey, open_header
+from .decoding import Geometry, NotGreyError, PictureError, Problem, decode, size_of
+from .domains import different_sizes
 from .generated import DEFAULT_COUNT
 from .progress import progress_bar
 from .source_types import DrawnSource, Encoded, PictureSource, PointSource, Source
+from .survey import choose_geometry, select
 
-USUAL_SIDES = (16, 20, 24, 28, 32, 40, 48, 56, 64)
-"""What an automatic resolution is chosen from, in pixels."""
-
-SURVEY = 1000
-"""How many pictures, evenly spaced over the source, an automatic choice looks at."""
-
-_SUBSET_SEED = 0
-_CHUNK_PICTURES = 64
-_CHUNK_BYTES = 16 * 2**20
-_TINY = 4096  # bytes of an encoded picture of about 64x64
-
-R = TypeVar("R")
+_DRAWN_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -53,6 +40,10 @@ class Contents:
     fingerprint: str
 
 
+class UnequalError(DataError):
+    """Pictures that should be pairs, or hold one, differ in size or cannot be halved."""
+
+
 def write_arrays(source: Source, config: DataConfig, folder: Path, progress: bool) -> Contents:
     """Bring every picture to one form and write `images.npy`, `labels.npy`, `names.json`.
 
@@ -64,127 +55,151 @@ def write_arrays(source: Source, config: DataConfig, folder: Path, progress: boo
         return _write_points(source, config, folder)
     if isinstance(source, DrawnSource):
         return _write_drawn(source, config, folder, progress)
-    return _write_pictures(source, config, folder, progress)
+    return write_pictures([source], [config], [folder], progress)[0]
 
 
-def select(source: PictureSource, images: int | None) -> NDArray[np.int64]:
-    """The ascending indices of the pictures to use: all, or always the same random subset."""
-    count = len(source)
-    if images is None or images >= count:
-        return np.arange(count)
-    chosen = np.random.default_rng(_SUBSET_SEED).permutation(count)[:images]
-    return np.sort(chosen)
+def write_pictures(
+    sources: Sequence[PictureSource],
+    configs: Sequence[DataConfig],
+    folders: Sequence[Path],
+    progress: bool,
+) -> list[Contents]:
+    """`write_arrays` for one source, or for two whose pictures of equal index are pairs.
+
+    A row of which one picture cannot be used is left out. All get the resolution of the first.
+
+    Raises:
+        DataError: As `write_arrays`.
+        UnequalError: The pictures of a pair differ in size, or one has no halves.
+    """
+    selected = select(sources[0], configs[0].images)
+    first = choose_geometry(sources[0], selected, configs[0])
+    geometries = [first]
+    for source, config in zip(sources[1:], configs[1:], strict=True):
+        alike = config.model_copy(update={"resolution": first.resolution})
+        geometries.append(choose_geometry(source, selected, alike))
+    while True:
+        sides = [
+            _Side(source, geometry, folder, config.channels == "auto" and geometry.channels == 1)
+            for source, geometry, folder, config in zip(
+                sources, geometries, folders, configs, strict=True
+            )
+        ]
+        try:
+            return _pack_rows(sides, selected, progress)
+        except _InColourError as error:  # a picture that the survey had missed
+            geometries[error.side] = dataclasses.replace(geometries[error.side], channels=3, bits=8)
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What a sample of a source looks like by its headers."""
+class _Side:
+    """A source, and what is made of it."""
 
-    sizes: tuple[tuple[int, int], ...]
-    """(width, height) as stored."""
-    grey: bool
-    """Whether all of them are stored as grey."""
+    source: PictureSource
+    geometry: Geometry
+    folder: Path
+    only_grey: bool
 
-    def resolution(self) -> tuple[int, int]:
-        """The largest usual square that the median picture fills, at least 16x16."""
-        side = statistics.median(min(size) for size in self.sizes) if self.sizes else 0
-        best = max((usual for usual in USUAL_SIDES if usual <= side), default=USUAL_SIDES[0])
-        return best, best
-
-
-def survey(source: PictureSource, selected: NDArray[np.int64]) -> Survey:
-    """Look at the headers of up to `SURVEY` of the selected pictures; bad ones are passed over."""
-    step = -(-len(selected) // SURVEY)
-    sizes: list[tuple[int, int]] = []
-    grey = True
-    for encoded in source.read(selected[:: max(1, step)]):
-        if isinstance(encoded.content, PictureError):
-            continue
-        try:
-            header = open_header(encoded.content)
-        except PictureError:
-            continue
-        sizes.append(header.size)
-        grey = grey and is_grey(header)
-    return Survey(tuple(sizes), grey)
+    def writer(self) -> ArrayWriter:
+        row = (*self.geometry.resolution, self.geometry.channels)
+        kind = np.uint16 if self.geometry.bits == 16 else np.uint8
+        return ArrayWriter(self.folder / "images.npy", row, kind)
 
 
-def _write_pictures(
-    source: PictureSource, config: DataConfig, folder: Path, progress: bool
-) -> Contents:
-    selected = select(source, config.images)
-    geometry = _choose(source, selected, config)
-    try:
-        return _pack_pictures(source, selected, geometry, config, folder, progress)
-    except NotGreyError:  # a colour picture that the survey had missed
-        geometry = dataclasses.replace(geometry, channels=3)
-        return _pack_pictures(source, selected, geometry, config, folder, progress)
+class _InColourError(Exception):
+    """A side in which only grey pictures were expected has one in colour."""
+
+    def __init__(self, side: int):
+        super().__init__(side)
+        self.side = side
 
 
-def _choose(source: PictureSource, selected: NDArray[np.int64], config: DataConfig) -> Geometry:
-    resolution, channels = config.resolution, config.channels
-    if resolution is None or channels == "auto":
-        seen = survey(source, selected)
-        resolution = resolution or seen.resolution()
-        if channels == "auto":
-            channels = 1 if seen.grey else 3
-    return Geometry(resolution, channels, config.fit, config.background)
+_Pixels = tuple[NDArray[Any], ...]
 
 
-def _pack_pictures(
-    source: PictureSource,
-    selected: NDArray[np.int64],
-    geometry: Geometry,
-    config: DataConfig,
-    folder: Path,
-    progress: bool,
-) -> Contents:
-    refused = source.listing.refused
-    total = len(selected) + len(refused)
-    skipped: list[Problem] = list(refused)
+def _pack_rows(
+    sides: Sequence[_Side], selected: NDArray[np.int64], progress: bool
+) -> list[Contents]:
+    name = sides[0].source.name
+    skipped = [problem for side in sides for problem in side.source.listing.refused]
+    total = len(selected) + len(skipped)
     kept: list[int] = []
-    only_grey = config.channels == "auto" and geometry.channels == 1
 
-    def work(chunk: Sequence[Encoded]) -> list[tuple[Encoded, NDArray[np.uint8] | Problem]]:
-        return [(item, _decode_one(item, geometry, only_grey)) for item in chunk]
+    def work(chunk: Sequence[Row]) -> list[tuple[int, _Pixels | Problem]]:
+        return [(row[0].index, _decode_row(row, sides)) for row in chunk]
 
-    row = (*geometry.resolution, geometry.channels)
-    with (
-        ArrayWriter(folder / "images.npy", row, np.uint8) as images,
-        progress_bar("Packing", len(selected), progress) as advance,
-    ):
-        for results in map_chunks(work, chunks(source.read(selected), math.prod(row))):
-            good = [(item, pixels) for item, pixels in results if not isinstance(pixels, Problem)]
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(side.writer()) for side in sides]
+        advance = stack.enter_context(progress_bar("Packing", len(selected), progress))
+        rows = zip(*(side.source.read(selected) for side in sides), strict=True)
+        for results in map_chunks(work, chunks(rows, sum(writer.row_bytes for writer in writers))):
+            good = [(index, pixels) for index, pixels in results if isinstance(pixels, tuple)]
             skipped += [problem for _, problem in results if isinstance(problem, Problem)]
-            kept += [item.index for item, _ in good]
-            if good:
-                images.append(np.stack([pixels for _, pixels in good]))
+            kept += [index for index, _ in good]
+            for place, writer in enumerate(writers):
+                if good:
+                    writer.append(np.stack([pixels[place] for _, pixels in good]))
+            _check_equal(skipped, name)
             if 2 * len(skipped) > total:
-                raise DataError(_unusable(source.name, skipped, total))
+                raise DataError(_unusable(name, skipped, total))
             advance(len(results))
     if len(kept) < 2:
-        raise DataError(_too_few(source.name, len(kept), skipped))
-    listing = source.listing
+        raise DataError(_too_few(name, len(kept), skipped))
+    left_out = [skipped, *([] for _ in sides[1:])]  # named once
+    return [_finish_pictures(*it, kept) for it in zip(sides, writers, left_out, strict=True)]
+
+
+def _finish_pictures(
+    side: _Side, images: ArrayWriter, skipped: list[Problem], kept: list[int]
+) -> Contents:
+    listing = side.source.listing
     labels = None if listing.labels is None else listing.labels[kept]
     names = [listing.names[index] for index in kept]
-    return _finish(folder, images, labels, listing.classes, names, skipped, _settings(geometry))
+    settings = _settings(side.geometry)
+    return _finish(side.folder, images, labels, listing.classes, names, skipped, settings)
 
 
-def _decode_one(item: Encoded, geometry: Geometry, only_grey: bool) -> NDArray[np.uint8] | Problem:
-    if isinstance(item.content, PictureError):
-        return item.content.named(item.name)
-    try:
-        return decode(item.content, geometry, only_grey=only_grey)
-    except PictureError as problem:
-        return problem.named(item.name)
+def _decode_row(row: Row, sides: Sequence[_Side]) -> _Pixels | Problem:
+    pixels: list[NDArray[Any]] = []
+    for place, (item, side) in enumerate(zip(row, sides, strict=True)):
+        try:
+            if isinstance(item.content, PictureError):
+                raise item.content
+            pixels.append(decode(item.content, side.geometry, only_grey=side.only_grey))
+        except PictureError as problem:
+            return problem.named(_name(item, side, sides))
+        except NotGreyError:
+            raise _InColourError(place) from None
+    return _unequal(row, sides) or tuple(pixels)
+
+
+def _unequal(row: Row, sides: Sequence[_Side]) -> Problem | None:
+    """What is wrong with a pair whose pictures differ in size."""
+    if len(sides) == 1 or sides[0].geometry.part != "whole":  # halves are of one size
+        return None
+    sizes = [
+        size_of(item.content)
+        for item, side in zip(row, sides, strict=True)
+        if isinstance(item.content, bytes)
+    ]
+    if len({*sizes}) == 1:
+        return None
+    name = _name(row[0], sides[0], sides)
+    return Problem(name, "sizes differ", different_sizes(sizes[0], sizes[1]))
+
+
+def _name(item: Encoded, side: _Side, sides: Sequence[_Side]) -> str:
+    """The name of a picture, which of a pair may be the same in both sources."""
+    names = {other.source.name for other in sides} if side.geometry.part == "whole" else set()
+    return f"{side.source.name}/{item.name}" if len(names) > 1 else item.name
 
 
 def _write_drawn(source: DrawnSource, config: DataConfig, folder: Path, progress: bool) -> Contents:
     count = config.images or DEFAULT_COUNT
     resolution = config.resolution or source.resolution
-    channels: Literal[1, 3, 4] = 3 if config.channels == "auto" else config.channels
+    channels = source.channels if config.channels == "auto" else config.channels
     geometry = Geometry(resolution, channels, config.fit, config.background)
-    step = max(1, _CHUNK_BYTES // (3 * resolution[0] * resolution[1]))
+    step = max(1, _DRAWN_BYTES // (3 * resolution[0] * resolution[1]))
     with (
         ArrayWriter(folder / "images.npy", (*resolution, channels), np.uint8) as images,
         progress_bar("Drawing", count, progress) as advance,
@@ -199,13 +214,16 @@ def _write_drawn(source: DrawnSource, config: DataConfig, folder: Path, progress
 
 
 def change_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """(N, H, W, 3) as colour, as opaque colour with alpha, or as ITU-R 601 luma."""
-    if channels == 4:
-        return np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=-1)
+    """(N, H, W, 1 or 3) as grey (ITU-R 601 luma), as colour, or as opaque colour with alpha."""
+    if pixels.shape[-1] == channels:
+        return pixels
     if channels == 1:
         luma: NDArray[np.float64] = pixels @ np.array([0.299, 0.587, 0.114])
         return np.rint(luma)[..., None].astype(np.uint8)
-    return pixels
+    colour = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
+    if channels == 3:
+        return colour
+    return np.concatenate([colour, np.full_like(colour[..., :1], 255)], axis=-1)
 
 
 def _write_points(source: PointSource, config: DataConfig, folder: Path) -> Contents:
@@ -239,7 +257,7 @@ def _finish(
     tags = None if labels is None else sha256(labels.astype("<i8").tobytes()).hexdigest()
     return Contents(
         images.shape,
-        "float32" if len(images.shape) == 2 else "uint8",
+        images.dtype,
         labels is not None,
         classes,
         settings,
@@ -258,58 +276,28 @@ def _settings(geometry: Geometry) -> dict[str, Any]:
     }
 
 
-def chunks(items: Iterable[Encoded], pixels: int = 0) -> Iterator[list[Encoded]]:
-    """Group pictures so that neither their number nor their bytes grow large.
-
-    Args:
-        items: The pictures.
-        pixels: Bytes that each of them takes when decoded, if that is kept.
-    """
-    chunk: list[Encoded] = []
-    size = 0
-    for item in items:
-        chunk.append(item)
-        size += pixels + (0 if isinstance(item.content, PictureError) else len(item.content))
-        if len(chunk) >= _CHUNK_PICTURES or size >= _CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
-def map_chunks(work: Callable[[list[Encoded]], R], groups: Iterable[list[Encoded]]) -> Iterator[R]:
-    """Map over chunks in order, a few ahead on threads: Pillow decodes outside of the GIL.
-
-    Chunks of tiny pictures stay on this thread: what Python does for each outweighs the decoding,
-    and threads then only fight for the GIL (measured on CIFAR-10: a quarter slower).
-    """
-    workers = min(8, os.cpu_count() or 1)
-    pending: deque[Callable[[], R]] = deque()
-    with ThreadPoolExecutor(workers, "ganvas-decode") as pool:
-        try:
-            for group in groups:
-                if _is_tiny(group):
-                    pending.append(functools.partial(work, group))
-                else:
-                    pending.append(pool.submit(work, group).result)
-                if len(pending) > 2 * workers:
-                    yield pending.popleft()()
-            while pending:
-                yield pending.popleft()()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _is_tiny(group: list[Encoded]) -> bool:
-    sizes = [len(item.content) for item in group if isinstance(item.content, bytes)]
-    return sum(sizes) < _TINY * len(group)
+def _check_equal(problems: list[Problem], name: str) -> None:
+    """Raise for pairs that are none: that all others fit is no reason to go on without them."""
+    unequal = [p for p in problems if p.kind in ("odd width", "sizes differ")]
+    if unequal:
+        first = "; ".join(f"{problem.name}: {problem.reason}" for problem in unequal[:3])
+        how = (
+            "Bring the two pictures of each pair to the same size"
+            if unequal[0].kind == "sizes differ"
+            else "Crop such pictures to an even width, with the seam in the middle"
+        )
+        raise UnequalError(
+            f"{len(unequal)} of the pairs of {name} seen so far cannot be used: {first}. {how}, or "
+            "remove them; ganvas data inspect, with the same options, names all of them."
+        )
 
 
 def _unusable(name: str, skipped: list[Problem], total: int) -> str:
     first = "; ".join(f"{problem.name}: {problem.reason}" for problem in skipped[:3])
     return (
         f"More than half of the {total} pictures in {name} cannot be used ({len(skipped)} so far; "
-        f"{first}). Run `ganvas data inspect {name}` for the whole list, then mend or remove them."
+        f"{first}). Run `ganvas data inspect`, with the same source and options, for the whole "
+        "list, then mend or remove them."
     )
 
 

@@ -10,8 +10,8 @@ PATIENCE = 2.0
 
 
 @contextlib.contextmanager
-def progress_bar(label: str, total: int, show: bool = True) -> Iterator[Callable[[int], None]]:
-    """Give a function to call with the number of things just done.
+def progress_bar(label: str, total: int, show: bool = True) -> Iterator[Callable[[float], None]]:
+    """Give a function to call with the number of things just done, or with a part of one.
 
     Args:
         label: What is being done: "Packing".
@@ -20,11 +20,11 @@ def progress_bar(label: str, total: int, show: bool = True) -> Iterator[Callable
     """
     started = time.monotonic()
     shown = show and sys.stderr.isatty()  # a file would get escape codes and empty lines
-    done = 0
+    done = 0.0
     with contextlib.ExitStack() as stack:
-        update: Callable[[int], None] | None = None
+        update: Callable[[float], None] | None = None
 
-        def advance(count: int) -> None:
+        def advance(count: float) -> None:
             nonlocal done, update
             done += count
             if update is None and shown and time.monotonic() - started > PATIENCE:
@@ -36,7 +36,7 @@ def progress_bar(label: str, total: int, show: bool = True) -> Iterator[Callable
 
 
 @contextlib.contextmanager
-def _bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+def _bar(label: str, total: int) -> Iterator[Callable[[float], None]]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoding import PictureError, Problem
+from .decoding import Part, PictureError, Problem
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class PictureSource(ABC):
         self.identity = digest(identity)
         """Changes whenever the source may have changed."""
         self.listing = listing
+        self.part: Part = "whole"
+        """Which part of every stored picture this source is about."""
 
     def __len__(self) -> int:
         return len(self.listing.names)
@@ -66,20 +68,23 @@ class DrawnSource(ABC):
         identity: dict[str, Any],
         classes: tuple[str, ...],
         resolution: tuple[int, int],
+        channels: Literal[1, 3] = 3,
     ):
         self.name = name
         self.identity = digest(identity)
         self.classes = classes
         self.resolution = resolution
         """(height, width) unless the user says otherwise."""
+        self.channels: Literal[1, 3] = channels
+        """What it draws: grey or colour."""
 
     @abstractmethod
     def draw(self, indices: range, resolution: tuple[int, int]) -> NDArray[np.uint8]:
-        """Draw these pictures: uint8 (N, H, W, 3) at resolution (H, W)."""
+        """Draw these pictures: uint8 (N, H, W, channels) at resolution (H, W)."""
 
     @abstractmethod
-    def labels(self, indices: range) -> NDArray[np.int64]:
-        """The class of each of these pictures."""
+    def labels(self, indices: range) -> NDArray[np.int64] | None:
+        """The class of each of these pictures; None where there are no classes."""
 
 
 class PointSource(ABC):

@@ -15,8 +15,8 @@ from ganvas.errors import DataError
 
 from .builtin.counter import uniform
 from .decoding import Geometry, NotGreyError, PictureError, decode, quiet_pillow
-from .packing import select
 from .source_types import DrawnSource, PictureSource, Source
+from .survey import select
 
 PREFIX = "stacked"
 """`stacked:SOURCE` is this source."""

@@ -3,11 +3,12 @@
 import contextlib
 import importlib
 import json
+from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from ganvas.errors import DataError
 from .archives import MAX_RATIO
 from .decoding import MAX_BYTES, PictureError
 from .folders import read_file
-from .source_types import Encoded, Listing, PictureSource, printable, stamp
+from .source_types import Encoded, Listing, PictureSource, digest, printable, stamp
 
 _BATCH = 64  # rows held in memory at a time, fewer where they could be large:
 _BYTES_AT_ONCE = 512 * 2**20
@@ -41,6 +42,18 @@ class _Columns:
     nested: bool  # struct{bytes, path} rather than plain binary
     label: str | None
     classes: tuple[str, ...]
+    images: tuple[tuple[str, bool], ...]  # all columns that could be `image`, and their `nested`
+
+
+class TableSource(PictureSource):
+    """Rows of a table, which may hold more than one picture each."""
+
+    image_columns: tuple[str, ...]
+    """The columns that hold pictures."""
+
+    @abstractmethod
+    def of_column(self, column: str) -> Self:
+        """The same rows, with the pictures of one of `image_columns`."""
 
 
 def parquet_shards(folder: Path) -> list[Path]:
@@ -48,13 +61,21 @@ def parquet_shards(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("*.parquet") if p.is_file() and p.name[0] not in "._")
 
 
-class ParquetSource(PictureSource):
+class ParquetSource(TableSource):
     """Picture bytes in one or several Parquet files of the same schema."""
 
     def __init__(self, name: str, shards: list[Path], columns: _Columns, listing: Listing):
         super().__init__(name, {"parquet": [stamp(path) for path in shards]}, listing)
         self._shards = shards
         self._columns = columns
+        self.image_columns = tuple(column for column, _ in columns.images)
+
+    def of_column(self, column: str) -> Self:
+        """The same rows, with the pictures of another column."""
+        columns = replace(self._columns, image=column, nested=dict(self._columns.images)[column])
+        other = type(self)(f"{self.name} ({column})", self._shards, columns, self.listing)
+        other.identity = digest([self.identity, column])
+        return other
 
     def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
         """Read these rows, streaming and skipping row groups that hold none of them."""
@@ -184,9 +205,9 @@ def _find_columns(path: Path, schema: Any) -> _Columns:
             "datasets writes it."
         )
     image = next((field for field in images if of_type.get(field.name) == "Image"), images[0])
-    nested = image.type.num_fields > 0
+    nested = {field.name: field.type.num_fields > 0 for field in images}
     label, classes = _label_column(schema, features)
-    return _Columns(image.name, nested, label, classes)
+    return _Columns(image.name, nested[image.name], label, classes, tuple(sorted(nested.items())))
 
 
 def _features(schema: Any) -> dict[str, dict[str, Any]]:
@@ -242,13 +263,23 @@ def _classes(
     return codes.astype(np.int64), tuple(printable(str(value)) for value in unique), ()
 
 
-class HubSource(PictureSource):
+class HubSource(TableSource):
     """A data set of the Hugging Face hub, through its `datasets` package."""
 
-    def __init__(self, name: str, rows: Any, column: str, listing: Listing):
+    def __init__(self, name: str, rows: Any, columns: _Columns, listing: Listing):
         super().__init__(name, {"hub": name, "fingerprint": str(rows._fingerprint)}, listing)
-        self._rows = rows.select_columns([column])
-        self._column = column
+        self._all = rows
+        self._rows = rows.select_columns([columns.image])
+        self._columns = columns
+        self.image_columns = tuple(column for column, _ in columns.images)
+
+    def of_column(self, column: str) -> Self:
+        """The same rows, with the pictures of another column."""
+        columns = replace(self._columns, image=column)
+        other = type(self)(self.name, self._all, columns, self.listing)
+        other.name = f"{self.name} ({column})"
+        other.identity = digest([self.identity, column])
+        return other
 
     def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
         """Read these rows."""
@@ -260,7 +291,7 @@ class HubSource(PictureSource):
                 raise DataError(
                     f"{self.name} cannot be read beyond row {index} ({error})."
                 ) from None
-            yield Encoded(index, self.listing.names[index], _hub_bytes(row[self._column]))
+            yield Encoded(index, self.listing.names[index], _hub_bytes(row[self._columns.image]))
 
 
 def _hub_bytes(value: dict[str, Any] | None) -> bytes | PictureError:
@@ -306,12 +337,13 @@ def open_hub(name: str) -> HubSource:
             f"The hub data set {repository!r} has no image column. Its columns are: "
             f"{', '.join(rows.features)}."
         )
-    rows = rows.cast_column(images[0], datasets.Image(decode=False))
+    for column in images:
+        rows = rows.cast_column(column, datasets.Image(decode=False))
     kinds = {n: f for n, f in rows.features.items() if isinstance(f, datasets.ClassLabel)}
     label = next(iter(kinds), None)
     classes = tuple(map(printable, kinds[label].names)) if label else ()
-    columns = _Columns(images[0], True, label, classes)
+    columns = _Columns(images[0], True, label, classes, tuple((n, True) for n in images))
     values = list(rows[label]) if label else []
     codes, classes, notes = _classes(values, columns)
     names = tuple(f"{repository}:{split}#{row}" for row in range(len(rows)))
-    return HubSource(name, rows, images[0], Listing(names, codes, classes, notes=notes))
+    return HubSource(name, rows, columns, Listing(names, codes, classes, notes=notes))

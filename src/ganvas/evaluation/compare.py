@@ -16,7 +16,7 @@ from ganvas._version import __version__
 from ganvas.errors import ConfigError, RunError
 from ganvas.evaluation import curves, page, ranking
 from ganvas.evaluation.curves import Chart
-from ganvas.evaluation.protocol import Evaluation
+from ganvas.evaluation.protocol import TRANSLATED, Evaluation
 from ganvas.evaluation.ranking import Table
 from ganvas.evaluation.report import duration, moment
 from ganvas.evaluation.table import comparison_text
@@ -138,6 +138,7 @@ def write_comparison(
         curves=_curves(entries),
         colours={entry.name: number for number, entry in enumerate(entries)},
         in_words=ranking.protocol_in_words,
+        translations=all(e.evaluation.protocol.draws == TRANSLATED for e in entries),
         version=__version__,
     )
     write_text(out, text)

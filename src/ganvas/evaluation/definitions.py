@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ganvas.evaluation.estimate import Estimate
 from ganvas.evaluation.protocol import Better, Group, Score
+from ganvas.models.translation import Direction
 
 
 class Definition(NamedTuple):
@@ -114,9 +115,73 @@ DEFINITIONS: dict[str, Definition] = {
 }  # fmt: skip
 """By name. Those against a known truth are in `ganvas.evaluation.truth`."""
 
+_MEAN_PICTURE = "Baseline: always the mean of the training targets."
+
+TRANSLATION: dict[str, Definition] = {
+    "l1": Definition(
+        "L1 to the target", "translation", "lower", 4,
+        "Mean absolute difference of a value from the target's, where black to white is 1 (the "
+        f"loss, which takes values from -1 to 1, counts it twice). {_MEAN_PICTURE}",
+    ),
+    "psnr": Definition(
+        "PSNR to the target", "translation", "higher", 2,
+        f"Peak signal-to-noise ratio against the target, in dB. {_MEAN_PICTURE}",
+    ),
+    "ssim": Definition(
+        "SSIM to the target", "translation", "higher", 3,
+        f"Structural similarity to the target (Wang et al. 2004). {_MEAN_PICTURE}",
+    ),
+    "feature_distance": Definition(
+        "Feature distance", "translation", "lower", 4,
+        "Mean Euclidean distance between the features of a picture and of its target: forgives a "
+        f"shift by a pixel, which L1 does not. {_MEAN_PICTURE}",
+    ),
+    "sharpness": Definition(
+        "Sharpness", "translation", "floor", 3,
+        "High-frequency energy of the translated pictures over that of the real ones: below 1 "
+        f"blurred, above 1 noisy. {_MEAN_PICTURE}",
+    ),
+    "frechet_distance": Definition(
+        "Fréchet distance", "translation", "lower", 3,
+        "Distance between Gaussians fitted to the features of translated and of real pictures of "
+        "the domain (Heusel et al. 2017). Baseline: the pictures before they are translated.",
+    ),
+    "cycle_l1": Definition(
+        "Cycle error", "translation", "lower", 4,
+        "Mean absolute difference of a value between a picture and what comes back of it from "
+        "there and back, through 8 bits, where black to white is 1 (Zhu et al. 2017, eq. 2). "
+        "Baseline: always the mean of the training pictures.",
+    ),
+}  # fmt: skip
+"""Of pictures that were translated, by name without the direction."""
+
+PATHS = {"AB": "A to B", "BA": "B to A"}
+"""Directions in words."""
+
 
 def make_score(name: str, estimate: Estimate, floor: float | None) -> Score:
     """The score of a name; without a value, or an interval, that is not finite."""
+    return _score(name, DEFINITIONS[name], estimate, floor, None)
+
+
+def translation_score(
+    name: str,
+    direction: Direction,
+    estimate: Estimate,
+    *,
+    floor: float | None = None,
+    baseline: float | None = None,
+) -> Score:
+    """The score of a name in `TRANSLATION` for one direction, such as `l1_ab`."""
+    definition = TRANSLATION[name]
+    definition = definition._replace(label=f"{definition.label}, {PATHS[direction]}")
+    return _score(f"{name}_{direction.lower()}", definition, estimate, floor, baseline)
+
+
+def _score(
+    name: str, definition: Definition, estimate: Estimate,
+    floor: float | None, baseline: float | None,
+) -> Score:  # fmt: skip
     finite = math.isfinite(estimate.value)
     bounded = finite and all(map(math.isfinite, estimate.interval or ()))
     return Score(
@@ -124,11 +189,12 @@ def make_score(name: str, estimate: Estimate, floor: float | None) -> Score:
         value=estimate.value if finite else None,
         interval=estimate.interval if bounded else None,
         floor=floor,
-        **DEFINITIONS[name]._asdict(),
+        baseline=baseline,
+        **definition._asdict(),
     )
 
 
 def order(scores: Sequence[Score]) -> tuple[Score, ...]:
     """Scores by group, in the order in which they should be read."""
-    groups = ("generation", "truth", "latent", "reconstruction")
+    groups = ("generation", "translation", "truth", "latent", "reconstruction")
     return tuple(sorted(scores, key=lambda score: groups.index(score.group)))

@@ -29,7 +29,7 @@ from ganvas.evaluation.inception_score import inception_score
 from ganvas.evaluation.kernel import energy_distance, kernel_distance
 from ganvas.evaluation.manifold import manifold_scores
 from ganvas.evaluation.memorisation import Memorisation, memorisation
-from ganvas.evaluation.protocol import Score, Split
+from ganvas.evaluation.protocol import Protocol, Score, Split
 from ganvas.evaluation.reconstruction import psnr, ssim
 from ganvas.evaluation.sharpness import energy_ratio, high_frequency_energy
 from ganvas.evaluation.truth import avatar_scores, toy_scores
@@ -105,6 +105,22 @@ class Reference:
     """For copies and the floor; empty where no other real pictures were to be had."""
     notes: tuple[str, ...]
 
+    def protocol(self, n: int, seed: int, draws: str) -> Protocol:
+        """How n pictures from a seed on are compared with it."""
+        return Protocol(
+            features=self.features.name,
+            features_hash=self.features.identity,
+            preparation=self.features.preparation,
+            real=self.source,
+            real_fingerprint=self.fingerprint,
+            split=self.split,
+            shape=self.shape,
+            n_real=len(self.pictures),
+            n_fake=n,
+            seed=seed,
+            draws=draws,
+        )
+
     def labels_for(self, model: LatentModel, n: int) -> Tensor | None:
         """Classes with the frequencies of the real pictures (n,), for a conditional model."""
         if not model.classes:
@@ -127,6 +143,11 @@ class Fakes:
     sampling_seconds: float
     feature_seconds: float
 
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What took how long."""
+        return {"sampling": self.sampling_seconds, "features": self.feature_seconds}
+
 
 def as_tensor(images: NDArray[np.generic]) -> Tensor:
     """Pictures of a pack (B, H, W, C) as (B, C, H, W); points as they are."""
@@ -145,7 +166,7 @@ def real_pictures(
         DataError: There are too few pictures to measure anything.
     """
     trained = training_rows(pack, config)
-    training = _shuffled(np.arange(len(pack)) if trained is None else trained)
+    training = shuffled(np.arange(len(pack)) if trained is None else trained)
     notes: list[str] = []
     if split == "test":
         examples = held_out_examples(pack, config, "test", n)
@@ -331,7 +352,7 @@ def _of_pack(pack: Pack, rows: NDArray[np.int64]) -> Real:
     return Real(pack.images, rows, None if pack.labels is None else pack.labels[rows])
 
 
-def _shuffled(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def shuffled(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Always the same order, so that the same pictures are compared with."""
     return np.random.default_rng(0).permutation(rows)
 

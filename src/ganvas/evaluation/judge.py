@@ -2,7 +2,11 @@
 
 For pictures drawn from a prior it is the Fréchet distance in random features, which need no
 download, for points the energy distance, for a model without a prior the squared error of
-reconstructions.
+reconstructions. For pictures translated it is the mean distance between the features of each and of
+its target, where pictures are pairs, else the Fréchet distance to the domain translated into. The
+latter sees how good pictures are rather than whether they changed: of avatars, 250 without glasses
+are as near to those with round ones (0.174) as others with are (0.168), while blur by 3x3 makes it
+0.365 (another colour of the hair: 1.71, where others have 0.11).
 
 The kernel distance would be unbiased for few pictures, but in random features it hardly sees how
 good they are: of a `dcgan-tiny` run it called 85,000 images best (0.00009) and 170,000 worse
@@ -13,7 +17,7 @@ That it is biased does no harm here, where always the same number of pictures is
 import torch
 from torch import Tensor
 
-from ganvas.data.held_out import Examples, held_out_examples
+from ganvas.data.held_out import Examples, held_out_examples, held_out_pairs
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack
 from ganvas.evaluation.evaluate import as_tensor
@@ -22,7 +26,9 @@ from ganvas.evaluation.features.points import PointFeatures
 from ganvas.evaluation.features.random import RandomFeatures
 from ganvas.evaluation.frechet import frechet_distance
 from ganvas.evaluation.kernel import energy_distance
+from ganvas.evaluation.pairwise import levels
 from ganvas.models.base import Encodes, LatentModel, Model, Samples
+from ganvas.models.translation import TranslationModel
 from ganvas.pictures import to_uint8
 from ganvas.training.config import RunConfig
 from ganvas.training.judging import Judge
@@ -30,6 +36,8 @@ from ganvas.training.judging import Judge
 _SEED = 3_000_000_000
 """Far from the seeds that anyone samples by hand, and within the 32 bits that CPUs seed with."""
 _BATCH = 64
+_TRANSLATED = 250
+"""Pictures that are translated, at most."""
 
 
 def make_judge(pack: Pack, config: RunConfig, model: Model) -> Judge | None:
@@ -42,6 +50,10 @@ def make_judge(pack: Pack, config: RunConfig, model: Model) -> Judge | None:
     """
     if config.training.score_every == 0:
         return None
+    if isinstance(model, TranslationModel):
+        domains = held_out_pairs(pack, config.data, "validation", _TRANSLATED)
+        few = min(len(examples.images) for examples in domains) < 2
+        return None if few else _TranslationJudge(domains, model, paired=pack.paired)
     examples = held_out_examples(pack, config.data, "validation", None)
     if len(examples.images) < 2:
         return None
@@ -97,6 +109,37 @@ class _ReconstructionJudge:
             y = None if labels is None else labels[rows]
             total += (model.decode(model.encode(part, y), y).float() - part).square().sum().item()
         return total / images.numel()
+
+
+class _TranslationJudge:
+    """Translates the validation pictures of A, and compares them with those of B."""
+
+    def __init__(
+        self, domains: tuple[Examples, Examples], model: TranslationModel, *, paired: bool
+    ) -> None:
+        self._features = RandomFeatures(model.device)
+        self._paired = paired
+        a, b = (as_tensor(examples.images) for examples in domains)
+        self._inputs, self._targets = a, levels(b)
+        self._real: Tensor | None = None  # observed when first asked for
+        count = f"random features, {len(self._inputs):,} validation"
+        self.name = (
+            f"feature distance, {count} pairs" if paired else f"Fréchet distance, {count} pictures"
+        )
+
+    def __call__(self, model: Model) -> float:
+        """The distance: lower is better."""
+        assert isinstance(model, TranslationModel)
+        if self._real is None:
+            self._real = self._features.extract(self._targets).features
+        parts = [
+            as_tensor(to_uint8(model.translate(to_model_range(part), "AB", _SEED + i * 8, batch=8)))
+            for i, part in enumerate(self._inputs.split(8))
+        ]
+        found = self._features.extract(torch.cat(parts)).features
+        if self._paired:
+            return float((found - self._real).norm(dim=1).mean())
+        return frechet_distance(self._real, found)
 
 
 def _energy_distance(real: Tensor, fake: Tensor) -> float:

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 Split = Literal["train", "validation", "test", "all"]
 
+TRANSLATED = "the other domain"
+"""What a protocol says under `draws` of pictures that were translated, not drawn."""
+
 
 class Record(BaseModel):
     """A frozen group of fields; unknown ones are errors."""
@@ -38,7 +41,8 @@ class Protocol(Record):
     seed: int
     """Of the first picture drawn; the next ones have seed + 1, ..."""
     draws: str
-    """Where the latents came from: "prior", or what stood in for one; "folder" for pictures."""
+    """Where the latents came from: "prior", or what stood in for one; "pictures" for pictures,
+    and `TRANSLATED` for what was translated from pictures of the other domain."""
     truncation: float | None = None
     """Truncation of the latents; None for none."""
 
@@ -48,7 +52,7 @@ class Protocol(Record):
 
 
 Better = Literal["lower", "higher", "floor"]
-Group = Literal["generation", "truth", "latent", "reconstruction"]
+Group = Literal["generation", "translation", "truth", "latent", "reconstruction"]
 
 
 class Score(Record):
@@ -67,6 +71,9 @@ class Score(Record):
     """95% confidence."""
     floor: float | None = None
     """The same number for real pictures against other real ones, at the same n."""
+    baseline: float | None = None
+    """The same number for an answer that took no learning, which `about` names, such as always the
+    mean target picture."""
     better: Better = "lower"
     """Whether lower or higher is better, or nearer to the floor."""
     digits: int = 3

@@ -15,6 +15,7 @@ Mark = Literal["best", "level", ""]
 
 GROUPS = {
     "generation": "Pictures drawn",
+    "translation": "Pictures translated",
     "truth": "Against the known truth",
     "reconstruction": "Reconstructions",
     "latent": "Latent space",
@@ -72,6 +73,8 @@ class Table:
     rows: tuple[Row, ...]
     floor: tuple[str, ...]
     """Of every column, what real pictures score against other real ones; "" where unknown."""
+    baseline: tuple[str, ...]
+    """Of every column, what an answer scores that took no learning; "" where there is none."""
     differences: tuple[tuple[str, str, str], ...] = ()
     """Where the protocol differs from the first table's: what, there, here."""
 
@@ -90,6 +93,7 @@ class Table:
                         if any(row.cells[i].value for i in kept)
                     ),
                     floor=tuple(self.floor[i] for i in kept),
+                    baseline=tuple(self.baseline[i] for i in kept),
                 )
                 blocks.append((title, part))
         return blocks
@@ -179,7 +183,8 @@ def _table(protocol: Protocol, evaluations: Mapping[str, Evaluation]) -> Table:
             )
             for i, name in enumerate(evaluations)
         ),
-        tuple(_floor(scores) for scores in by_column),
+        tuple(_shared([(s.floor, s.digits) for s in scores if s]) for scores in by_column),
+        tuple(_shared([(s.baseline, s.digits) for s in scores if s]) for scores in by_column),
     )
 
 
@@ -202,11 +207,10 @@ def _cell(score: Score | None, mark: Mark) -> Cell:
     return Cell(number(score.value, score.digits), interval(score), mark)
 
 
-def _floor(scores: Sequence[Score | None]) -> str:
-    """The floor that the scores have; a range where it was measured differently."""
-    known = [score for score in scores if score is not None and score.floor is not None]
-    values = sorted((score.floor or 0.0, score.digits) for score in known)
-    return " to ".join(dict.fromkeys(number(*value) for value in values[:1] + values[-1:]))
+def _shared(values: Sequence[tuple[float | None, int]]) -> str:
+    """The floor, or baseline, of scores with their digits; a range where it differs."""
+    known = sorted((value, digits) for value, digits in values if value is not None)
+    return " to ".join(dict.fromkeys(number(*value) for value in known[:1] + known[-1:]))
 
 
 def _differences(first: Protocol, other: Protocol) -> tuple[tuple[str, str, str], ...]:

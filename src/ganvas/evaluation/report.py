@@ -58,15 +58,23 @@ class DataSummary(BaseModel):
     class_counts: list[NonNegativeInt]
     fingerprint: str
     skipped: list[Skipped]
+    target_count: NonNegativeInt | None = None
+    """Of a second domain, if there is one: how many, of what form, and whether they are pairs."""
+    target_shape: list[NonNegativeInt] | None = None
+    paired: bool = False
 
     @property
     def size(self) -> str:
         """The shape in words: `32 × 48, RGB` is 32 pixels high."""
-        if len(self.shape) != 3:
-            return " × ".join(map(str, self.shape))
-        channels, height, width = self.shape
-        kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
-        return f"{height} × {width}, {kind}"
+        return _size(self.shape)
+
+    @property
+    def target(self) -> str:
+        """The second domain in words; empty where there is none."""
+        if self.target_count is None or self.target_shape is None:
+            return ""
+        pairs = "one for each image" if self.paired else "not in pairs"
+        return f"{self.target_count:,} ({_size(self.target_shape)}), {pairs}"
 
     @property
     def balance(self) -> list[tuple[str, int]]:
@@ -261,6 +269,15 @@ def _state(history: History) -> tuple[str, str]:
             return "not ended", "It is still running, or it was killed and can be resumed."
         case None:
             return "not begun", "Nothing has been logged."
+
+
+def _size(shape: Sequence[int]) -> str:
+    """A shape in words."""
+    if len(shape) != 3:
+        return " × ".join(map(str, shape))
+    channels, height, width = shape
+    kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
+    return f"{height} × {width}, {kind}"
 
 
 def _modified(path: Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from ganvas.evaluation import ranking
-from ganvas.evaluation.protocol import Better, Evaluation, Protocol, Score
+from ganvas.evaluation.protocol import TRANSLATED, Better, Evaluation, Protocol, Score
 from ganvas.evaluation.ranking import Mark, Table
 
 _BETTER: dict[Better, str] = {"lower": "lower", "higher": "higher", "floor": "like the floor"}
@@ -19,9 +19,14 @@ def evaluation_table(evaluation: Evaluation) -> str:
     Returns:
         Lines without a final newline.
     """
-    head = ("score", "value", "95% interval", "floor", "better")
-    rows = [head, *(_line(score) for score in evaluation.scores)]
-    lines = [*_aligned(rows, left={0, 4}), "", *_protocol(evaluation.protocol)]
+    scores = evaluation.scores
+    head = ["score", "value", "95% interval", "floor", "better"]
+    rows = [head, *(_line(score) for score in scores)]
+    if any(score.baseline is not None for score in scores):
+        baselines = ("baseline", *(_optional(score.baseline, score) for score in scores))
+        for row, text in zip(rows, baselines, strict=True):
+            row.insert(4, text)
+    lines = [*_aligned(rows, left={0, len(head) - 1}), "", *_protocol(evaluation.protocol)]
     return _joined([*lines, *(f"Note: {note}" for note in evaluation.notes)])
 
 
@@ -53,37 +58,47 @@ def comparison_text(tables: Sequence[Table]) -> str:
     return _joined(lines)
 
 
-def _line(score: Score) -> tuple[str, ...]:
-    return (
+def _line(score: Score) -> list[str]:
+    return [
         score.label,
         "not finite" if score.value is None else ranking.number(score.value, score.digits),
         ranking.interval(score),
-        "" if score.floor is None else ranking.number(score.floor, score.digits),
+        _optional(score.floor, score),
         _BETTER[score.better],
-    )
+    ]
+
+
+def _optional(value: float | None, score: Score) -> str:
+    return "" if value is None else ranking.number(value, score.digits)
 
 
 def _side_by_side(table: Table) -> list[str]:
     """Scores down, runs across: a terminal is rarely wide enough for all scores."""
-    head = ("", *(f"{row.name}  " for row in table.rows), "floor")
+    head = ["", *(f"{row.name}  " for row in table.rows), "floor"]
     body = [
-        (
+        [
             f"{column.label} {_ARROWS[column.better]}",
             *(row.cells[i].value + _SIGNS[row.cells[i].mark] for row in table.rows),
             table.floor[i],
-        )
+        ]
         for i, column in enumerate(table.columns)
     ]
-    return _aligned([head, *body], left={0})
+    lines = [head, *body]
+    if any(table.baseline):
+        for line, text in zip(lines, ("baseline", *table.baseline), strict=True):
+            line.append(text)
+    return _aligned(lines, left={0})
 
 
 def _protocol(protocol: Protocol) -> list[str]:
     """How it was measured, in two lines."""
     size = " × ".join(map(str, protocol.shape))
     truncation = "" if protocol.truncation is None else f", truncation {protocol.truncation}"
+    translated = protocol.draws == TRANSLATED
+    origin = f"{'' if translated else 'latents '}from {protocol.draws}{truncation}"
     return [
-        f"Drawn: {protocol.n_fake:,}, seed {protocol.seed}, latents from {protocol.draws}"
-        f"{truncation}. Real: {protocol.n_real:,} of {protocol.real} ({protocol.split}, {size}, "
+        f"{'Translated' if translated else 'Drawn'}: {protocol.n_fake:,}, seed {protocol.seed}, "
+        f"{origin}. Real: {protocol.n_real:,} of {protocol.real} ({protocol.split}, {size}, "
         f"{protocol.real_fingerprint[:12]}).",
         f"Features: {protocol.features} ({protocol.features_hash[:12]}), {protocol.preparation}.",
     ]

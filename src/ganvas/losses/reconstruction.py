@@ -10,6 +10,15 @@ def squared_error(target: Tensor, output: Tensor) -> Tensor:
     return (target - output).square().flatten(1).sum(1)
 
 
+def absolute_error(target: Tensor, output: Tensor) -> Tensor:
+    """Mean over all elements of |target - output|, shape (N,), for inputs (N, ...).
+
+    The L1 distance of Isola et al. 2017, eq. 3, and Zhu et al. 2017, eq. 2, which the authors of
+    both take as a mean over the values of a picture: their weights (100, 10) belong to that.
+    """
+    return (target - output).abs().flatten(1).mean(1)
+
+
 def gaussian_nll(target: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     """-log N(target; mean, exp(log_variance) I) in nats, summed over elements, shape (N,).
 

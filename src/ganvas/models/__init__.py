@@ -8,28 +8,45 @@ from pydantic import Field
 from ganvas.errors import ConfigError
 from ganvas.models.autoencoder import Autoencoder, AutoencoderConfig
 from ganvas.models.base import Model
+from ganvas.models.cyclegan import CycleGan
 from ganvas.models.gan import Gan
 from ganvas.models.gan_config import GanConfig
+from ganvas.models.pix2pix import Pix2Pix
 from ganvas.models.stylegan import StyleGan
 from ganvas.models.stylegan_config import StyleGanConfig
+from ganvas.models.translation_config import CycleGanConfig, Pix2PixConfig, TranslationConfig
 from ganvas.models.vae import Vae, VaeConfig
 
-ModelConfig = Annotated[
-    AutoencoderConfig | VaeConfig | GanConfig | StyleGanConfig, Field(discriminator="name")
-]
+AnyConfig = (
+    AutoencoderConfig | VaeConfig | GanConfig | StyleGanConfig | Pix2PixConfig | CycleGanConfig
+)
+ModelConfig = Annotated[AnyConfig, Field(discriminator="name")]
 
 
 def build_model(
-    config: AutoencoderConfig | VaeConfig | GanConfig | StyleGanConfig,
+    config: AnyConfig,
     shape: tuple[int, ...],
     classes: Sequence[str] = (),
+    target_shape: tuple[int, ...] | None = None,
 ) -> Model:
-    """The model of a configuration for data of this shape and these classes."""
+    """The model of a configuration for data of this shape and these classes.
+
+    Args:
+        config: The model's.
+        shape: Of a picture (C, H, W), or of a point (2,); of domain A, where there are two.
+        classes: Of the data.
+        target_shape: Of a picture of domain B, for models that translate.
+
+    Raises:
+        ConfigError: The data is not what the configuration is for.
+    """
     if config.conditional and not classes:
         raise ConfigError(
             "model.conditional asks for classes, but the data has none. Put the images into one "
             "sub-folder per class, or train without them: --set model.conditional=false."
         )
+    if isinstance(config, TranslationConfig):
+        return _build_translation(config, shape, target_shape)
     match config:
         case AutoencoderConfig():
             return Autoencoder(config, shape, classes)
@@ -39,3 +56,18 @@ def build_model(
             return Gan(config, shape, classes)
         case StyleGanConfig():
             return StyleGan(config, shape, classes)
+
+
+def _build_translation(
+    config: Pix2PixConfig | CycleGanConfig,
+    shape: tuple[int, ...],
+    target_shape: tuple[int, ...] | None,
+) -> Model:
+    if target_shape is None:
+        raise ConfigError(
+            f"{config.name} translates between two domains, but the data has one. Say where the "
+            "second is: --target SOURCE, --pair AB (both in one picture) or --domains ONE,OTHER."
+        )
+    if isinstance(config, Pix2PixConfig):
+        return Pix2Pix(config, shape, target_shape)
+    return CycleGan(config, shape, target_shape)

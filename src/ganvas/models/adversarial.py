@@ -209,6 +209,8 @@ class AdversarialModel(LatentModel):
         """z ~ N(0, I), (n, latent_size)."""
         return normal_latents(n, self.latent_size, seed, self.device)
 
-    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+    def preview(
+        self, images: Tensor, labels: Tensor | None, seed: int, targets: Tensor | None = None
+    ) -> Tensor:
         """Samples from fixed latents."""
         return self.decode(self.sample_latents(len(images), seed), labels if self.classes else None)

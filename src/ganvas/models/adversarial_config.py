@@ -6,15 +6,15 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from ganvas.data.augment import BGC, Group
 from ganvas.losses.adversarial import Objective, tells_by_sign
+from ganvas.models.base import ModelSettings
 from ganvas.models.phase import Adam
 from ganvas.models.schedule import Probability, Weight
-from ganvas.settings import Settings
 
 GradientPenalty = Literal["none", "two-sided", "one-sided", "dragan"]
 Augmentation = Literal["none", "diffaugment", "ada"]
 
 
-class AdversarialConfig(Settings):
+class AdversarialConfig(ModelSettings):
     """Two networks, their optimisers, their objective, penalties and augmentation."""
 
     name: str

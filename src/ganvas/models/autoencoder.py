@@ -16,13 +16,18 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from ganvas.losses.reconstruction import squared_error
-from ganvas.models.base import LatentModel, alternate, class_labels, required_labels
+from ganvas.models.base import (
+    LatentModel,
+    ModelSettings,
+    alternate,
+    class_labels,
+    required_labels,
+)
 from ganvas.models.phase import Adam, Batch, Losses, Phase
 from ganvas.networks import PlainKind, build_discriminator, build_generator, mlp
-from ganvas.settings import Settings
 
 
-class AutoencoderConfig(Settings):
+class AutoencoderConfig(ModelSettings):
     """An autoencoder: its networks, the size of its code and its optimiser."""
 
     name: Literal["autoencoder"] = "autoencoder"
@@ -79,7 +84,9 @@ class Autoencoder(LatentModel):
         images: Tensor = self.decoder(latents, class_labels(self, labels, len(latents)))
         return images
 
-    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+    def preview(
+        self, images: Tensor, labels: Tensor | None, seed: int, targets: Tensor | None = None
+    ) -> Tensor:
         """Images and their reconstructions in turn."""
         labels = labels if self.classes else None
         return alternate(images, self.decode(self.encode(images, labels), labels))

@@ -10,12 +10,20 @@ from torch import Tensor, nn
 
 from ganvas.errors import ConfigError
 from ganvas.models.phase import Phase
+from ganvas.settings import Settings
 
 Noise = Literal["constant", "random", "none"]
 """The noise that a StyleGAN adds to its maps: always the same, that of a seed, or no noise."""
 
 _BATCH = 64
 """Images decoded at once."""
+
+
+class ModelSettings(Settings):
+    """What the settings of every model tell the data."""
+
+    needs_pairs: ClassVar[bool | None] = None
+    """Whether every picture must have its partner in a second domain; None: there is no second."""
 
 
 class Model(nn.Module, ABC):
@@ -26,6 +34,8 @@ class Model(nn.Module, ABC):
 
     averaged: ClassVar[tuple[str, ...]]
     """The networks of which the loop keeps an exponential moving average."""
+    only_for_training: ClassVar[tuple[str, ...]] = ()
+    """Parts that are saved to go on training, but not among the weights to use."""
 
     def __init__(self, shape: tuple[int, ...], classes: Sequence[str] = ()) -> None:
         super().__init__()
@@ -49,8 +59,17 @@ class Model(nn.Module, ABC):
                 network.compile()
 
     @abstractmethod
-    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
-        """What to look at during training, for the same images and seed each time: (M, *shape)."""
+    def preview(
+        self, images: Tensor, labels: Tensor | None, seed: int, targets: Tensor | None = None
+    ) -> Tensor:
+        """What to look at during training, for the same images and seed each time: (M, *shape).
+
+        Args:
+            images: Of the data.
+            labels: Theirs, where the data has classes.
+            seed: Of what is drawn at random.
+            targets: As many of the second domain, where there is one.
+        """
 
 
 class LatentModel(Model):

@@ -67,7 +67,9 @@ class PictureClassifier(Model):
         ]
         return Losses(torch.stack(losses).sum())
 
-    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+    def preview(
+        self, images: Tensor, labels: Tensor | None, seed: int, targets: Tensor | None = None
+    ) -> Tensor:
         """The images: a classifier draws nothing."""
         return images
 

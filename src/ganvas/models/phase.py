@@ -86,6 +86,9 @@ class Batch:
     """The share of the training that lies behind, in [0, 1)."""
     averages: Callable[[nn.Parameter], Mapping[str, Tensor]] = lambda parameter: {}
     """What the optimiser has gathered of a parameter, for losses that look some steps ahead."""
+    targets: Tensor | None = None
+    """Pictures of the second domain, (N, C', H', W') in [-1, 1], for models that translate: each
+    the partner of the image in its row where the model learns from pairs, else any."""
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,15 @@ from torch import Tensor, nn
 from ganvas.losses.reconstruction import gaussian_nll
 from ganvas.losses.variational import gaussian_kl, reparameterise
 from ganvas.models.autoencoder import encoder_and_decoder
-from ganvas.models.base import LatentModel, class_labels, normal_latents, required_labels
+from ganvas.models.base import (
+    LatentModel,
+    ModelSettings,
+    class_labels,
+    normal_latents,
+    required_labels,
+)
 from ganvas.models.phase import Adam, Batch, Losses, Phase
 from ganvas.networks import PlainKind
-from ganvas.settings import Settings
 
 _VARIANCE_GAIN = 40.0
 """Learning-rate multiplier of the log variance: a single scalar whose optimum lies several units
@@ -36,7 +41,7 @@ moves all of the last layer's thousands of weights at once, cannot throw exp(log
 range (without it training on a small set ended in infinities at the second step)."""
 
 
-class VaeConfig(Settings):
+class VaeConfig(ModelSettings):
     """A VAE: its networks, its latent size, its likelihood and its optimiser."""
 
     name: Literal["vae"] = "vae"
@@ -119,6 +124,8 @@ class Vae(LatentModel):
         images: Tensor = self.decoder(latents, class_labels(self, labels, len(latents)))
         return images
 
-    def preview(self, images: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+    def preview(
+        self, images: Tensor, labels: Tensor | None, seed: int, targets: Tensor | None = None
+    ) -> Tensor:
         """Samples from fixed latents."""
         return self.decode(self.sample_latents(len(images), seed), labels if self.classes else None)

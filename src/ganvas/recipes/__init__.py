@@ -11,6 +11,7 @@ from ganvas.models.schedule import Schedule
 from ganvas.models.vae import VaeConfig
 from ganvas.recipes.recipe import Recipe as Recipe
 from ganvas.recipes.styles import STYLE_RECIPES
+from ganvas.recipes.translation import TRANSLATION_RECIPES
 from ganvas.settings import nearest
 from ganvas.training.config import TrainingConfig
 
@@ -244,6 +245,7 @@ RECIPES: dict[str, Recipe] = {
             TrainingConfig(images=100_000, batch=32),
         ),
         *STYLE_RECIPES,
+        *TRANSLATION_RECIPES,
     )
 }
 

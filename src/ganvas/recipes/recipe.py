@@ -1,7 +1,8 @@
 """What a recipe is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ganvas.data.config import DataConfig
 from ganvas.models import ModelConfig
 from ganvas.training.config import RunConfig, TrainingConfig
 
@@ -16,8 +17,10 @@ class Recipe:
     summary: str
     model: ModelConfig
     training: TrainingConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    """What to begin with; `--data` has its own domains."""
 
     @property
     def config(self) -> RunConfig:
         """The complete configuration."""
-        return RunConfig(name=self.name, model=self.model, training=self.training)
+        return RunConfig(name=self.name, data=self.data, model=self.model, training=self.training)

@@ -6,7 +6,7 @@ al. 2020a ("Training Generative Adversarial Networks with Limited Data", train.p
 
 - Batch: 4096 / side of a picture, at most 64 (theirs: 32 for each GPU; ours: 32 on a CPU). Ours:
   at most a quarter of the pictures, so that batches differ, but at least 4, and a power of two for
-  each process.
+  each process. Models that translate keep their recipe's.
 - Learning rates of Adam: the recipe's, times the square root of the ratio of the batches (Malladi
   et al. 2022). Their rule scales the betas, too; at the GAN's 0.5 that has no meaning.
   StyleGANs have the authors' rates by the side of a picture instead, whatever the batch: 2019 0.001
@@ -94,6 +94,14 @@ class Rule:
 
 
 def _batch(config: RunConfig, facts: Facts) -> Choice:
+    parts = facts.processes * config.training.accumulate
+    if config.model.needs_pairs is not None:
+        value = max(min(config.training.batch, facts.pictures) // parts, 1) * parts
+        return Choice(
+            value,
+            f"{value}, near the {config.training.batch} of the recipe: models that translate learn "
+            "from steps more than from batches (Isola et al. 2017, section 3.3, had 1 to 10)",
+        )
     most = MOST_ON_CPU if facts.device == "cpu" else MOST_ELSEWHERE
     limits = {
         f"{most} on {facts.device}": most,
@@ -103,7 +111,6 @@ def _batch(config: RunConfig, facts: Facts) -> Choice:
         side = math.isqrt(facts.pixels)
         limits = {f"4096 // {side} px": 4096 // side, **limits}
     smallest = min(limits.values())
-    parts = facts.processes * config.training.accumulate
     share = max(smallest, min(FEWEST, facts.pictures)) // parts
     value = parts * _power_of_two(max(share, 1))
     rounded = f", as a usable size {value}" if value != smallest else ""

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from ganvas.errors import ConfigError
 from ganvas.models import ModelConfig, build_model
 from ganvas.models.base import Model
+from ganvas.models.translation import TranslationModel
 from ganvas.networks.dcgan import base_grid
 from ganvas.networks.layers.equalised import EqualisedConv2d, EqualisedLinear
 
@@ -72,17 +73,25 @@ class Layout:
         config: The model's.
         shape: Of its pictures (C, H, W), or of points (2,).
         classes: Of its data.
+        target_shape: Of the pictures of its second domain, where there is one. Between models that
+            translate channels must agree, so those tell nothing of colours.
     """
 
     def __init__(
-        self, config: ModelConfig, shape: tuple[int, ...], classes: tuple[str, ...]
+        self,
+        config: ModelConfig,
+        shape: tuple[int, ...],
+        classes: tuple[str, ...],
+        target_shape: tuple[int, ...] | None = None,
     ) -> None:
         self.shape = shape
+        self.target_shape = target_shape
         with torch.device("meta"):
-            model = build_model(config, shape, classes)
+            model = build_model(config, shape, classes, target_shape)
+            self.multiple = model.multiple if isinstance(model, TranslationModel) else None
             shapes = [_shapes(model)] * 3
             other = 1 if shape[0] == 3 else 3
-            if len(shape) == 3:
+            if len(shape) == 3 and self.multiple is None:
                 shapes[1] = _shapes(build_model(config, (other, *shape[1:]), classes))
             if model.classes:
                 shapes[2] = _shapes(build_model(config, shape, (*classes, "one more")))

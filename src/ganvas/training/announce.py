@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ganvas.data.pack import Pack
+from ganvas.models.translation import TranslationModel
 from ganvas.training.checkpoint import BEST, TrainingState, list_checkpoints, read_best
 from ganvas.training.config import RunConfig
 from ganvas.training.loop import Reason
@@ -22,13 +23,20 @@ def headline(config: RunConfig, state: TrainingState, plan: Plan, pack: Pack) ->
     counts = ", ".join(
         f"{name} {n:,}" for name, n in parameter_counts(state.model).items() if n > 1
     )
-    size = "x".join(str(n) for n in pack.shape)
     skipped = f" ({len(pack.skipped):,} left out)" if pack.skipped else ""
     return (
         f"{'Going on with' if state.images else 'Training'} {config.name} on "
-        f"{len(pack.images):,} x {size} from {config.data.source}{skipped}: {counts} parameters; "
+        f"{_extent(pack)} from {config.data.source}{skipped}: {counts} parameters; "
         f"{plan.device.type}, {plan.precision}, {config.training.images:,} images to show."
     )
+
+
+def _extent(pack: Pack) -> str:
+    """How many pictures of which shape there are, in one domain or in two."""
+    text = f"{len(pack.images):,} x {'x'.join(map(str, pack.shape))}"
+    if pack.target is None:
+        return text
+    return f"{text} {'paired with' if pack.paired else 'and'} {_extent(pack.target)}"
 
 
 def say_skipped(config: RunConfig, pack: Pack, say: Say) -> None:
@@ -51,11 +59,16 @@ def result(folder: RunFolder, state: TrainingState, reason: Reason) -> str:
         f"  samples     {sheets[-1] if sheets else folder.samples}",
         f"  report      {folder.report}",
         f"  checkpoint  {list_checkpoints(folder.checkpoints)[0]}",
-        f"Draw more: ganvas sample {folder.path} -n 64 --seed 1"
-        if reason == "finished"
-        else f"Go on: ganvas resume {folder.path}",
+        _next(folder, state) if reason == "finished" else f"Go on: ganvas resume {folder.path}",
     ]
     return "\n".join(lines)
+
+
+def _next(folder: RunFolder, state: TrainingState) -> str:
+    """What to do with a finished model."""
+    if isinstance(state.model, TranslationModel):
+        return f"Translate pictures: ganvas translate {folder.path} PICTURES --out FOLDER"
+    return f"Draw more: ganvas sample {folder.path} -n 64 --seed 1"
 
 
 def _best(folder: RunFolder) -> list[str]:

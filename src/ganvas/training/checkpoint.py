@@ -145,7 +145,8 @@ def load_weights(model: Model, folder: Path, which: str = LAST) -> list[str]:
     notes: list[str] = []
     path = find_checkpoint(folder, which, notes)
     with _explain_misfit(path):
-        model.load_state_dict(load_file(path / _WEIGHTS))
+        others = {name: t for name, t in model.state_dict().items() if not _is_used(model, name)}
+        model.load_state_dict({**others, **load_file(path / _WEIGHTS)})
     return notes
 
 
@@ -271,8 +272,17 @@ def _write_files(contents: Mapping[str, Callable[[], bytes | memoryview]], folde
 def _weights(state: TrainingState) -> bytes:
     """The networks to use, as safetensors."""
     with state.ema.applied(state.model) as averaged:
-        tensors = {name: t.detach().cpu().contiguous() for name, t in averaged.state_dict().items()}
+        tensors = {
+            name: tensor.detach().cpu().contiguous()
+            for name, tensor in averaged.state_dict().items()
+            if _is_used(averaged, name)
+        }
     return save(tensors)
+
+
+def _is_used(model: Model, name: str) -> bool:
+    """Whether the tensor of that name is of use after the training, too."""
+    return name.partition(".")[0] not in model.only_for_training
 
 
 def _everything(state: TrainingState) -> memoryview:

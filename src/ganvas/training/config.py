@@ -95,6 +95,38 @@ class RunConfig(Settings):
     """How each of them came to its value: the formula, the numbers put into it and its source."""
 
 
+_DOMAINS = {
+    True: (
+        "--pair AB where every picture holds both side by side, --target FOLDER with pictures of "
+        "the same names, or --domains with two image columns of a Parquet file or two views of "
+        "avatars (segmentation,image)"
+    ),
+    False: (
+        "--target FOLDER, --domains with two classes of the data (of avatars:glasses none,round), "
+        "or --pair AB where every picture holds both side by side"
+    ),
+}
+"""What to write for a model that needs pairs, and for one that does not."""
+
+
+def check_domains(config: RunConfig) -> None:
+    """Raise ConfigError if a model that translates has one domain only, or another model two."""
+    data, model = config.data, config.model
+    if model.needs_pairs is None and (data.has_target or data.jitter):
+        named = ("target", "pair", "domains", "jitter")
+        given = [f"data.{name}" for name in named if getattr(data, name)]
+        raise ConfigError(
+            f"{model.name} makes pictures of its own, and {' and '.join(given)} are for models "
+            "that translate pictures into others. Leave them out, or train pix2pix (from pairs) or "
+            "cyclegan (without pairs)."
+        )
+    if model.needs_pairs is not None and not data.has_target:
+        raise ConfigError(
+            f"{model.name} translates pictures of one domain into another, and of {data.source} "
+            f"only one is known. Say where the other is: {_DOMAINS[model.needs_pairs]}."
+        )
+
+
 def read_config(path: Path) -> RunConfig:
     """Read a YAML configuration; ConfigError names every mistake in it."""
     try:

@@ -25,6 +25,7 @@ Watcher = Callable[[int, dict[str, float], float], None]
 """Called after each log line with images shown, losses and images per second."""
 
 _PREVIEW_IMAGES = 64
+_PREVIEW_TRANSLATED = 12  # each takes passes of its own, and several places on the sheet
 _PREVIEW_POINTS = 2000
 
 
@@ -156,18 +157,32 @@ def _checkpoint(state: TrainingState, plan: Plan, folder: Path, log: RunLog) -> 
 def _draw_samples(state: TrainingState, pack: Pack, folder: RunFolder, log: RunLog) -> None:
     """A sheet from the averaged weights, for the same images and latents every time."""
     is_images = len(pack.shape) == 3
-    count = min(_PREVIEW_IMAGES if is_images else _PREVIEW_POINTS, len(pack.images))
-    images = torch.from_numpy(np.array(pack.images[:count]))
-    if is_images:
-        images = images.permute(0, 3, 1, 2)
+    count = _preview_count(pack)
+    images = _first(pack, count)
+    targets = None if pack.target is None else _first(pack.target, count)
     labels = None if pack.labels is None else torch.from_numpy(np.array(pack.labels[:count]))
     with state.ema.applied(state.model) as model:
         inputs = to_model_range(images.to(model.device))
         if labels is not None:
             labels = labels.to(model.device)
-        output = model.preview(inputs, labels, seed=0)
+        if targets is not None:
+            targets = to_model_range(targets.to(model.device))
+        output = model.preview(inputs, labels, seed=0, targets=targets)
     path = folder.samples / f"{state.images:09d}.png"
-    together = len(output) // count  # an autoencoder shows pairs
+    together = len(output) // count  # an autoencoder shows pairs, a model that translates more
     sheet = grid(to_uint8(output), together=together) if is_images else scatter(output, images)
     save_png(sheet, path, {"images": str(state.images)})
     log.write("samples", images=state.images, path=f"{folder.samples.name}/{path.name}")
+
+
+def _preview_count(pack: Pack) -> int:
+    """How many pictures, or points, a sheet begins with."""
+    if pack.target is not None:
+        return min(_PREVIEW_TRANSLATED, len(pack.images), len(pack.target.images))
+    return min(_PREVIEW_IMAGES if len(pack.shape) == 3 else _PREVIEW_POINTS, len(pack.images))
+
+
+def _first(pack: Pack, count: int) -> torch.Tensor:
+    """The first pictures of a pack, (N, C, H, W) as they are stored, or points (N, 2)."""
+    images = torch.from_numpy(np.array(pack.images[:count]))
+    return images.permute(0, 3, 1, 2) if images.ndim == 4 else images

@@ -34,7 +34,7 @@ def explain_memory(config: RunConfig) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not _on_cpu(error):
+        if not is_out_of_memory(error):
             raise
         batch, accumulate = config.training.batch, config.training.accumulate
         raise RunError(
@@ -45,7 +45,9 @@ def explain_memory(config: RunConfig) -> Iterator[None]:
         ) from error
 
 
-def _on_cpu(error: RuntimeError) -> bool:
-    """Whether this is what torch raises when it gets no memory on a CPU, or a shape overflows."""
-    text = str(error)
+def is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether there was not enough memory, on any device, or a shape overflowed."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)  # all that torch tells on a CPU
     return "can't allocate memory" in text or "Storage size calculation overflowed" in text

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import torch
 
 from ganvas._version import __version__
-from ganvas.data.held_out import count_held_out, training_rows
+from ganvas.data.held_out import count_held_out, training_rows, training_target_rows
 from ganvas.data.loader import Loader
 from ganvas.data.pack import Pack
 from ganvas.errors import ConfigError
@@ -56,7 +56,7 @@ def complete(config: RunConfig, pack: Pack) -> RunConfig:
     training = config.training
     device = resolve_device(training.device)
     with torch.device("meta"):  # what it is made of is all that is asked of it
-        model = build_model(config.model, pack.shape, pack.classes)
+        model = build_model(config.model, pack.shape, pack.classes, _target_shape(pack))
     images = training.images
     training = training.model_copy(
         update={
@@ -91,7 +91,7 @@ def prepare(
     if device.type == "cpu":
         keep_freed_memory()
     torch.manual_seed(derive_seed(training.seed))
-    model = build_model(config.model, pack.shape, pack.classes)
+    model = build_model(config.model, pack.shape, pack.classes, _target_shape(pack))
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = TrainingState(model, Ema(model), make_optimizers(model))
     load_training_state(state, folder.checkpoints)
@@ -109,9 +109,16 @@ def prepare(
         world=processes.world,
         flip=config.data.flip,
         rows=training_rows(pack, config.data),
+        target_rows=None if pack.target is None else training_target_rows(pack, config.data),
+        paired=pack.paired and bool(config.model.needs_pairs),
+        jitter=config.data.jitter,
     )
     precision = resolve_precision(training.precision, device, model)
     return state, Plan(model.phases(), loader, training, precision, device, processes)
+
+
+def _target_shape(pack: Pack) -> tuple[int, ...] | None:
+    return None if pack.target is None else pack.target.shape
 
 
 def record_start(

@@ -98,6 +98,9 @@ class RunFolder:
             "classes": list(pack.classes),
             "class_counts": [counts[i] for i in range(len(pack.classes))],
             "fingerprint": pack.fingerprint,
+            "target_shape": None if pack.target is None else list(pack.target.shape),
+            "target_count": None if pack.target is None else len(pack.target),
+            "paired": pack.paired,
             "skipped": [{"name": p.name, "reason": p.reason} for p in pack.skipped],
         }
         write_text(self.data, json.dumps(summary, indent=1))
@@ -115,6 +118,10 @@ class RunFolder:
         """The data's shape and classes, as the run was trained on them."""
         summary = self._data_summary()
         return summary.shape, summary.classes
+
+    def read_target_shape(self) -> tuple[int, ...] | None:
+        """The shape of the second domain's pictures; None where the run has one domain only."""
+        return self._data_summary().target_shape
 
     def _data_summary(self) -> "_DataSummary":
         if not self.data.is_file():
@@ -137,6 +144,7 @@ class _DataSummary(BaseModel):
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     fingerprint: str
+    target_shape: tuple[int, ...] | None = None
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -98,8 +98,13 @@ class _Parts:
     """One of a step's batches as the micro-batches that a phase's loss sees in turn."""
 
     def __init__(self, state: TrainingState, plan: Plan, index: int) -> None:
-        images, labels = plan.loader.fetch(state.images + index * plan.config.batch)
+        position = state.images + index * plan.config.batch
+        images, labels = plan.loader.fetch(position)
+        targets = plan.loader.fetch_target(position)
         self.images = to_model_range(images.to(plan.device, non_blocking=True))
+        self.targets = (
+            None if targets is None else to_model_range(targets.to(plan.device, non_blocking=True))
+        )
         self.labels = None if labels is None else labels.to(plan.device, non_blocking=True)
         self.seed = derive_seed(plan.config.seed, state.step, index)
         self.state = state
@@ -130,6 +135,7 @@ class _Parts:
                 self.shared if accumulate == 1 else {},
                 self.state.images / self.plan.config.images,
                 self._averages,
+                None if self.targets is None else self.targets[part],
             )
 
     def _averages(self, parameter: nn.Parameter) -> Mapping[str, Tensor]:

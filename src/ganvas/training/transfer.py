@@ -25,6 +25,7 @@ from torch import Tensor
 from ganvas.errors import ConfigError, GanvasError, RunError
 from ganvas.models.base import Model
 from ganvas.models.stylegan_config import StyleGanConfig
+from ganvas.models.translation import TranslationModel
 from ganvas.training.adapting import Adapter, Layout, learnt
 from ganvas.training.checkpoint import (
     TrainingState,
@@ -166,12 +167,13 @@ def take_over(state: TrainingState, config: RunConfig) -> Transfer | None:
     path, _ = _find(source, [])
     folder = RunFolder(path.parent.parent)
     shape, classes = folder.read_data_summary()
-    was = Layout(folder.read().model, shape, classes)
+    was = Layout(folder.read().model, shape, classes, folder.read_target_shape())
     raw, averaged = read_networks(path)
     if any(name not in raw or raw[name].shape != place.shape for name, place in was.places.items()):
         raise RunError(f"the checkpoint in {folder.path} does not fit its own config.yaml.")
-    now = Layout(config.model, state.model.shape, state.model.classes)
+    now = Layout(config.model, state.model.shape, state.model.classes, _target_shape(state.model))
     _refuse_strangers(was, now, folder.path)
+    _refuse_other_domains(was, now, folder.path)
     adapter = Adapter(was, now)
     fates = _fill(learnt(state.model), raw, adapter)
     _fill(state.ema.networks.state_dict(), {**raw, **averaged}, adapter)
@@ -218,6 +220,32 @@ def _refuse_strangers(was: Layout, now: Layout, run: Path) -> None:
             f"{run} holds other networks ({', '.join(first)}) than those that are to be trained "
             f"({', '.join(second)}), so there is nothing to start from. Choose a run of the same "
             f"kind, or train one of its kind: --config {run}/config.yaml"
+        )
+
+
+def _target_shape(model: Model) -> tuple[int, ...] | None:
+    return model.target_shape if isinstance(model, TranslationModel) else None
+
+
+def _refuse_other_domains(was: Layout, now: Layout, run: Path) -> None:
+    """ConfigError where the layers of models that translate mean other things by the same names.
+
+    A discriminator of pairs sees the colours of both domains as one picture, and the layers of a
+    U-Net's decoder are counted from the middle, which another depth puts elsewhere.
+    """
+    if was.target_shape is None or now.target_shape is None:
+        return
+    there, here = (f"{x.shape[0]} to {x.target_shape[0]}" for x in (was, now) if x.target_shape)
+    if there != here:
+        raise ConfigError(
+            f"{run} translates pictures of {there} channels, this training {here}. Start from a "
+            "run with the same, or set data.channels and data.target_channels as that run has them."
+        )
+    if was.multiple != now.multiple:
+        raise ConfigError(
+            f"{run} has a U-Net that brings its pictures down to 1/{was.multiple} of their sides, "
+            f"this training one to 1/{now.multiple}, so their layers do not correspond. Train at a "
+            "resolution like that run's, or start from a run at one like this one's."
         )
 
 
