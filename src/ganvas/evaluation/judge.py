@@ -133,8 +133,8 @@ class _TranslationJudge:
         if self._real is None:
             self._real = self._features.extract(self._targets).features
         parts = [
-            as_tensor(to_uint8(model.translate(to_model_range(part), "AB", _SEED + i * 8, batch=8)))
-            for i, part in enumerate(self._inputs.split(8))
+            as_tensor(to_uint8(model.translate(to_model_range(part), "AB", _SEED + i * _BATCH, 8)))
+            for i, part in enumerate(self._inputs.split(_BATCH))
         ]
         found = self._features.extract(torch.cat(parts)).features
         if self._paired:
