@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-NAMES = ("startup", "loading", "training", "penalties", "metrics")
+NAMES = ("startup", "loading", "training", "penalties", "translation", "metrics")
 
 
 def main() -> None:
