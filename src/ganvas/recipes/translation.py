@@ -79,7 +79,7 @@ TRANSLATION_RECIPES: tuple[Recipe, ...] = (
             generator=_FALLING,
             discriminator=_FALLING,
         ),
-        TrainingConfig(images=40_000, batch=4, ema_half_life=2_000),
+        TrainingConfig(images=24_000, batch=4, ema_half_life=2_000),
         DataConfig(source="avatars:glasses", domains=("none", "round"), resolution=(64, 64)),
     ),
     Recipe(

@@ -9,8 +9,8 @@ from PIL import Image
 from ganvas.pictures import Bytes, grid
 from ganvas.translation.tiling import Pixels
 
-ROWS = 16
-"""The first so many pictures are on it."""
+ROWS = 12
+"""The first so many pictures are on it, which fill its lines in twos and threes."""
 
 SIDE = 256
 """Pixels of a cell's longer side; larger pictures are reduced to it."""

@@ -60,7 +60,7 @@ class Translation:
     skipped: tuple[Problem, ...]
     """Inputs that could not be used, by name with the reason."""
     sheet: Path
-    """The contact sheet: input, output and, where known, target of the first 16."""
+    """The contact sheet: input, output and, where known, target of the first 12."""
 
 
 def translate_all(
