@@ -8,6 +8,8 @@ from torch import Tensor
 
 from ganvas import api
 from ganvas.models import ModelConfig
+from ganvas.models.autoencoder_kl import AutoencoderKlConfig
+from ganvas.models.first_stage import FirstStageConfig
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.stylegan_config import StyleGanConfig
 from ganvas.models.translation_config import CycleGanConfig, TranslationConfig
@@ -19,6 +21,8 @@ OTHER_SIZES = {
     "stylegan2-1024": "stylegan2",
     "stylegan2-tiny": "stylegan2",
     "stylegan3-tiny": "stylegan3-t",
+    "vqvae-tiny": "vqvae",
+    "autoencoder-kl-tiny": "autoencoder-kl",
     "pix2pix-tiny": "pix2pix",
     "cyclegan-tiny": "cyclegan",
 }
@@ -32,6 +36,9 @@ TRANSLATING = [n for n in DISTINCT if isinstance(RECIPES[n].model, TranslationCo
 
 DRAWING = [name for name in DISTINCT if name not in TRANSLATING]
 """... and those that have latents."""
+
+TAKING_CLASSES = [n for n in DISTINCT if "conditional" in type(RECIPES[n].model).model_fields]
+"""Those of them that can learn classes."""
 
 
 def tiny(recipe: str, *settings: str) -> RunConfig:
@@ -61,6 +68,11 @@ def _smaller(model: ModelConfig) -> list[str]:
         own = ["pool=10"] if isinstance(model, CycleGanConfig) else []
         sizes = ["blocks=1", "discriminator_width=4", "discriminator_layers=1", "r1_every=4", *own]
         return [f"model.{size}" for size in sizes]
+    if isinstance(model, AutoencoderKlConfig):
+        sizes = ["blocks=1", "discriminator_width=4", "discriminator_layers=1"]
+        return [f"model.{size}" for size in (*sizes, "adversarial_from=0.5")]
+    if isinstance(model, FirstStageConfig):
+        return ["model.codes=8", "model.code_size=4"]
     latents = "model.latent_size=8"
     if isinstance(model, GanConfig):
         steps = min(model.critic_steps, 2)

@@ -16,6 +16,7 @@ from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
 from ganvas.data.sources import absolute
 from ganvas.errors import ConfigError, DataError, GanvasError, RunError
+from ganvas.evaluation.features.eyes import open_eyes
 from ganvas.evaluation.judge import make_judge
 from ganvas.evaluation.report import write_report
 from ganvas.models import build_model
@@ -294,7 +295,7 @@ def reconstruct(model: LatentModel, images: Tensor, labels: Tensor | None = None
     if not isinstance(model, Encodes):
         raise ConfigError(
             "this model has no encoder, so it cannot reconstruct pictures. Models that can: "
-            "autoencoder, vae."
+            "autoencoder, vae, vqvae, autoencoder-kl."
         )
     images = images.to(model.device)
     chosen = required_labels(model, None if labels is None else labels.to(model.device))
@@ -380,6 +381,7 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
         if not new:
             folder.check_data(pack)
         state, plan = prepare(config, pack, folder, processes)
+        open_eyes(state.model, pack, config, processes, say)
         transfer = take_over(state, config) if not state.step else None
         for note in state.notes:
             say(note)

@@ -44,6 +44,7 @@ from ganvas.evaluation.evaluate import (
 from ganvas.evaluation.features import build_features
 from ganvas.evaluation.features.base import Features
 from ganvas.evaluation.latent_space import latent_scores
+from ganvas.evaluation.likelihood import LikelihoodFound, has_likelihood, measure_likelihood
 from ganvas.evaluation.memorisation import Memorisation
 from ganvas.evaluation.protocol import Evaluation, Protocol, Score, Split
 from ganvas.evaluation.story import chapters
@@ -92,12 +93,21 @@ class Options:
     device: str = "auto"
     progress: bool = True
     """Whether to show a bar when it takes long."""
+    likelihood_samples: int = 200
+    """Importance samples for each picture, of a VAE; 0: do not measure its likelihood."""
+    likelihood_pictures: int = 1_000
+    """Pictures whose likelihood is measured, at most."""
 
     def __post_init__(self) -> None:
         if self.n < FEWEST:
             raise ConfigError(
                 f"{self.n} pictures are too few to measure anything: at least {FEWEST}, and some "
                 "thousand for scores that mean much (-n 5000)."
+            )
+        if self.likelihood_samples < 0 or self.likelihood_pictures < FEWEST:
+            raise ConfigError(
+                f"{self.likelihood_pictures} pictures with {self.likelihood_samples} samples give "
+                f"no likelihood: at least {FEWEST} pictures, and 1 sample (or 0 to leave it out)."
             )
 
 
@@ -214,6 +224,7 @@ class _Bench:
         with self._bar(f"Drawing from {path.name}", n) as advance:
             fakes = draw(model, reference, n, seed, advance)
         began = time.perf_counter()
+        likelihood = self._likelihood(model, reference, path)
         copied, memory = copying(reference, fakes.observed)
         scores = [
             *generation_scores(reference, fakes.observed),
@@ -221,12 +232,14 @@ class _Bench:
             *truth_scores(reference, fakes.observed),
             *latent_scores(model, features, min(n, _PATHS), seed),
             *reconstruction_scores(model, reference),
+            *likelihood.scores,
         ]
         seconds = {**fakes.seconds, "metrics": time.perf_counter() - began}
         protocol = reference.protocol(n, seed, fakes.draws)
+        notes = (*reference.notes, *likelihood.notes)
         evaluation = self._evaluation(
-            path.resolve().name, protocol, reference.notes, scores, seconds, model.device
-        )
+            path.resolve().name, protocol, notes, scores, seconds, model.device
+        ).model_copy(update={"likelihood": likelihood.protocol})
         return Entry(
             name=evaluation.subject,
             evaluation=self._of_run(
@@ -313,6 +326,17 @@ class _Bench:
             with self._bar("Looking at real pictures", total) as advance:
                 self._references[key] = make_reference(pack, data, features, split, n, advance)
         return self._references[key]
+
+    def _likelihood(self, model: LatentModel, reference: Reference, path: Path) -> LikelihoodFound:
+        """Of a VAE, how probable it finds the real pictures."""
+        samples, pictures = self.options.likelihood_samples, self.options.likelihood_pictures
+        if not has_likelihood(model, samples):
+            return LikelihoodFound()
+        n = min(pictures, len(reference.pictures))
+        with self._bar(f"Likelihood by {path.name}", n) as advance:
+            return measure_likelihood(
+                model, reference, samples, pictures, self.options.seed, advance
+            )
 
     def _ground(
         self, model: TranslationModel, pack: Pack, data: DataConfig, split: Split

@@ -8,7 +8,8 @@ from ganvas.latent.walk import interpolate, lerp, slerp, walk
 from ganvas.models.autoencoder import Autoencoder, AutoencoderConfig
 from ganvas.models.gan import Gan
 from ganvas.models.gan_config import GanConfig
-from ganvas.models.vae import Vae, VaeConfig
+from ganvas.models.vae import Vae
+from ganvas.models.vae_config import VaeConfig
 from tests.latent.painter import Painter
 
 

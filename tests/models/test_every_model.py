@@ -17,6 +17,7 @@ from tests.tiny import (
     DISTINCT,
     DRAWING,
     OTHER_SIZES,
+    TAKING_CLASSES,
     TRANSLATING,
     assert_same_bits,
     final_state,
@@ -27,6 +28,7 @@ from tests.tiny import (
 
 every_recipe = pytest.mark.parametrize("recipe", DISTINCT)
 every_drawing = pytest.mark.parametrize("recipe", DRAWING)
+every_conditional = pytest.mark.parametrize("recipe", TAKING_CLASSES)
 every_translating = pytest.mark.parametrize("recipe", TRANSLATING)
 
 
@@ -98,8 +100,10 @@ def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shapes_and_ranges(
     recipe: str, channels: int, size: tuple[int, int], conditional: bool
 ) -> None:
+    if recipe not in TAKING_CLASSES and conditional:
+        pytest.skip("takes no classes")
     shape = (channels, *size)
-    config = tiny(recipe, f"model.conditional={str(conditional).lower()}").model
+    config = tiny(recipe, *classes(recipe, conditional)).model
     model = build_model(config, shape, ("cat", "dog")).eval()
     assert isinstance(model, LatentModel)
     images = torch.rand(5, *shape) * 2 - 1
@@ -114,6 +118,11 @@ def test_shapes_and_ranges(
         assert drawn.min() >= -1
         assert drawn.max() <= 1
         assert torch.allclose(drawn[2:], model.sample(4, seed=5, labels=None), atol=1e-5)
+
+
+def classes(recipe: str, conditional: bool) -> list[str]:
+    """The setting, where the model has it."""
+    return [f"model.conditional={str(conditional).lower()}"] if recipe in TAKING_CLASSES else []
 
 
 @every_translating
@@ -142,12 +151,12 @@ def test_shapes_and_ranges_of_translations(
 
 @every_drawing
 def test_labels_matter_only_to_conditional_models(recipe: str) -> None:
-    latents = torch.randn(4, 8)
-    for conditional in (False, True):
-        config = tiny(recipe, f"model.conditional={str(conditional).lower()}").model
+    for conditional in (False, True)[: 1 + (recipe in TAKING_CLASSES)]:
+        config = tiny(recipe, *classes(recipe, conditional)).model
         torch.manual_seed(0)
         model = build_model(config, (3, 16, 16), ("cat", "dog")).eval()
         assert isinstance(model, LatentModel)
+        latents = torch.randn(4, model.latent_size)
         move(model)
         if not conditional:
             with pytest.raises(ConfigError, match="without classes"):
@@ -161,8 +170,9 @@ def test_labels_matter_only_to_conditional_models(recipe: str) -> None:
 @every_recipe
 def test_phases_reach_every_weight(recipe: str) -> None:
     """A network left out of the losses would silently stay as it was."""
-    conditional = [] if recipe in TRANSLATING else ["model.conditional=true"]
-    model = build_model(tiny(recipe, *conditional).model, (3, 16, 16), ("a", "b"), (3, 16, 16))
+    model = build_model(
+        tiny(recipe, *classes(recipe, True)).model, (3, 16, 16), ("a", "b"), (3, 16, 16)
+    )
     move(model)
     idle = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     for progress in (0.0, 0.2, 0.9):  # some networks grow
@@ -192,7 +202,7 @@ def move(model: Model) -> None:
             parameter.add_(0.02 * torch.randn_like(parameter))
 
 
-@every_drawing
+@every_conditional
 def test_asking_for_classes_that_do_not_exist_is_an_error(recipe: str) -> None:
     with pytest.raises(ConfigError, match="the data has none"):
         build_model(tiny(recipe, "model.conditional=true").model, (3, 16, 16), ())
@@ -202,7 +212,8 @@ def test_recipes_left_out_differ_in_numbers_only() -> None:
     free = {
         "width", "max_width", "latent_size", "mapping_layers", "generator", "discriminator",
         "discriminator_width", "discriminator_max_width", "r1_gamma", "path_length_weight",
-        "style_mixing", "discriminator_layers", "blocks",
+        "style_mixing", "discriminator_layers", "blocks", "code_size", "optimizer", "downsampling",
+        "adversarial_from", "decay",
     }  # fmt: skip
     for name, like in OTHER_SIZES.items():
         model, other = (RECIPES[n].model.model_dump(exclude=free) for n in (name, like))

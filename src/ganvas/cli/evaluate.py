@@ -48,13 +48,26 @@ def evaluate(
     resolution: Annotated[
         str | None, typer.Option(help="Size of both sides, for pictures against pictures: 64.")
     ] = None,
+    likelihood_samples: Annotated[
+        int,
+        typer.Option(
+            help="Of a VAE: importance samples for each picture; 0 leaves its likelihood out.",
+            min=0,
+        ),
+    ] = 200,
+    likelihood_pictures: Annotated[
+        int, typer.Option(help="Of a VAE: pictures whose likelihood is measured, at most.", min=6)
+    ] = 1_000,
     json: Annotated[bool, typer.Option("--json", help="Print evaluation.json instead.")] = False,
 ) -> None:
     """Measure a run against real pictures that it never saw, or pictures against pictures."""
     from ganvas import measuring
     from ganvas.evaluation.table import evaluation_table
 
-    options = measuring.Options(features, n, seed, checkpoint, weights)
+    options = measuring.Options(
+        features, n, seed, checkpoint, weights,
+        likelihood_samples=likelihood_samples, likelihood_pictures=likelihood_pictures,
+    )  # fmt: skip
     is_run = (Path(subject) / "config.yaml").is_file()
     if is_run and resolution is not None:
         raise ConfigError("a run is measured at its own resolution: leave out --resolution.")

@@ -37,10 +37,17 @@ def _number(value: Any) -> Any:
 
 
 def _two_names(value: Any) -> Any:
-    """Read "segmentation,image" as two names."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(","))
-    return value
+    """Read "segmentation,image" as two names.
+
+    Raises:
+        ValueError: A string that is not two different names.
+    """
+    if not isinstance(value, str):
+        return value
+    names = tuple(part.strip() for part in value.split(","))
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise ValueError("write two different names with a comma between them (cat,dog)")
+    return names
 
 
 Side = Annotated[int, Field(ge=4, le=MAX_SIDE)]
@@ -78,6 +85,11 @@ class DataConfig(Settings):
 
     background: str = "white"
     """Colour (a name or `#rrggbb[aa]`) under transparent pixels and around padded pictures."""
+
+    binarise: bool = False
+    """Make every value black or white, drawn once with its grey level as the probability of
+    white: MNIST as VAEs are compared on in nats (fixed binarisation). One picture always gives
+    the same."""
 
     flip: bool = False
     """Show every picture mirrored left to right half of the time. Only for subjects that may be
@@ -117,6 +129,8 @@ class DataConfig(Settings):
             raise ValueError(
                 f"{' and '.join(named)} each say where the second domain is: give one of them"
             )
+        if named and self.binarise:
+            raise ValueError("binarise is for pictures of one domain, not for those of pairs")
         return self
 
     @property

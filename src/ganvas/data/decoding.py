@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from .binarising import binarise
 from .fitting import REDUCING_GAP, fit_deep, fit_image
 from .fitting import Geometry as Geometry
 from .fitting import Part as Part
@@ -187,6 +188,8 @@ def decode(data: bytes, geometry: Geometry, *, only_grey: bool = False) -> NDArr
         if geometry.bits == 16 and is_grey(image):
             return fit_deep(_cut(_upright(_deep(image), orientation), geometry.part), geometry)
         fitted = fit_image(_cut(_upright(_plain(image), orientation), geometry.part), geometry)
+    if geometry.binarised:
+        return binarise(fitted)
     return fitted if geometry.bits == 8 else fitted.astype(np.uint16) * 257
 
 

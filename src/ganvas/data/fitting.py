@@ -35,6 +35,8 @@ class Geometry:
     part: Part = "whole"
     bits: Literal[8, 16] = 8
     """Of every value; 16 for grey only."""
+    binarised: bool = False
+    """Every value black or white, drawn with its grey level as the probability of white."""
 
 
 def crop_box(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -23,7 +23,7 @@ from .config import DataConfig
 from .domains import open_domains
 from .generated import BUILTIN, AvatarSource
 from .pack import Pack
-from .packing import change_channels
+from .packing import drawn_form
 from .source_types import DrawnSource, PictureSource, PointSource, Source
 from .stacked import PREFIX
 
@@ -126,7 +126,7 @@ def held_out_examples(pack: Pack, config: DataConfig, split: SplitName, n: int |
     """
     count = count_held_out(pack, config)
     if _is_drawn(config.source):
-        return _draw(open_domains(config).source, pack, split, n)
+        return _draw(open_domains(config).source, pack, config, split, n)
     return _held_out(pack, count, split, n)
 
 
@@ -148,7 +148,7 @@ def held_out_pairs(
         return examples, _held_out(pack.target, count, split, n)
     target = open_domains(config).target
     assert target is not None
-    return examples, _draw(target, pack.target, split, n)
+    return examples, _draw(target, pack.target, config, split, n)
 
 
 def known_attributes(
@@ -213,7 +213,9 @@ def _is_drawn(name: str) -> bool:
     return base == PREFIX or (base in BUILTIN and base != "digits")
 
 
-def _draw(source: Source, pack: Pack, split: SplitName, n: int | None) -> Examples:
+def _draw(
+    source: Source, pack: Pack, config: DataConfig, split: SplitName, n: int | None
+) -> Examples:
     """What follows after the pack: first the validation split, then the test split."""
     assert not isinstance(source, PictureSource)
     if split == "validation":
@@ -226,15 +228,15 @@ def _draw(source: Source, pack: Pack, split: SplitName, n: int | None) -> Exampl
         points, modes = source.sample(places.stop)
         images, labels = points[start:], modes[start:]
     else:
-        images, labels = _pictures(source, pack, places), source.labels(places)
+        images, labels = _pictures(source, pack, config, places), source.labels(places)
     return Examples(images, None if pack.labels is None else labels, np.asarray(places, np.int64))
 
 
-def _pictures(source: DrawnSource, pack: Pack, places: range) -> NDArray[Any]:
+def _pictures(source: DrawnSource, pack: Pack, config: DataConfig, places: range) -> NDArray[Any]:
     """Draw pictures of the pack's form, some at a time."""
     channels, height, width = pack.shape
     images = np.empty((len(places), height, width, channels), np.uint8)
     for start in range(0, len(places), _DRAWN_AT_ONCE):
         part = slice(start, start + _DRAWN_AT_ONCE)
-        images[part] = change_channels(source.draw(places[part], (height, width)), channels)
+        images[part] = drawn_form(source.draw(places[part], (height, width)), channels, config)
     return images

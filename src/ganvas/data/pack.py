@@ -141,6 +141,8 @@ def cache_folder() -> Path:
 
 def _folder(domains: Domains, config: DataConfig, cache: Path) -> Path:
     settings = config.model_dump(mode="json", include=_SETTINGS)
+    if config.binarise:  # named only where it is set: other packs keep their names
+        settings["binarise"] = True
     identities: list[Any] = [FORMAT_VERSION, domains.source.identity, settings]
     if domains.target is not None:
         identities += [domains.target.identity, domains.paired, config.target_channels]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ganvas.errors import ConfigError, DataError
 
 from .array_writer import ArrayWriter
+from .binarising import binarise
 from .chunks import Row, chunks, map_chunks
 from .config import DataConfig
 from .decoding import Geometry, NotGreyError, PictureError, Problem, decode, size_of
@@ -198,7 +199,9 @@ def _write_drawn(source: DrawnSource, config: DataConfig, folder: Path, progress
     count = config.images or DEFAULT_COUNT
     resolution = config.resolution or source.resolution
     channels = source.channels if config.channels == "auto" else config.channels
-    geometry = Geometry(resolution, channels, config.fit, config.background)
+    geometry = Geometry(
+        resolution, channels, config.fit, config.background, binarised=config.binarise
+    )
     step = max(1, _DRAWN_BYTES // (3 * resolution[0] * resolution[1]))
     with (
         ArrayWriter(folder / "images.npy", (*resolution, channels), np.uint8) as images,
@@ -206,11 +209,17 @@ def _write_drawn(source: DrawnSource, config: DataConfig, folder: Path, progress
     ):
         for start in range(0, count, step):
             pixels = source.draw(range(start, min(start + step, count)), resolution)
-            images.append(change_channels(pixels, channels))
+            images.append(drawn_form(pixels, channels, config))
             advance(len(pixels))
     labels = source.labels(range(count))
     names = [f"{source.name}#{index}" for index in range(count)]
     return _finish(folder, images, labels, source.classes, names, [], _settings(geometry))
+
+
+def drawn_form(pixels: NDArray[np.uint8], channels: int, config: DataConfig) -> NDArray[np.uint8]:
+    """Pictures (N, H, W, C) that were drawn, with the channels and the values of a pack."""
+    changed = change_channels(pixels, channels)
+    return np.stack([binarise(picture) for picture in changed]) if config.binarise else changed
 
 
 def change_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
@@ -227,10 +236,10 @@ def change_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint
 
 
 def _write_points(source: PointSource, config: DataConfig, folder: Path) -> Contents:
-    if config.resolution is not None or config.channels != "auto":
+    if config.resolution is not None or config.channels != "auto" or config.binarise:
         raise ConfigError(
-            f"data.resolution and data.channels do not apply to {source.name!r}, whose data are "
-            "points of the plane: leave them out."
+            "data.resolution, data.channels and data.binarise do not apply to "
+            f"{source.name!r}, whose data are points of the plane: leave them out."
         )
     points, modes = source.sample(config.images or DEFAULT_COUNT)
     names = [f"{source.name}#{index}" for index in range(len(points))]
@@ -268,12 +277,13 @@ def _finish(
 
 def _settings(geometry: Geometry) -> dict[str, Any]:
     height, width = geometry.resolution
-    return {
+    settings: dict[str, Any] = {
         "resolution": [height, width],
         "channels": geometry.channels,
         "fit": geometry.fit,
         "background": geometry.background,
     }
+    return {**settings, "binarise": True} if geometry.binarised else settings
 
 
 def _check_equal(problems: list[Problem], name: str) -> None:

@@ -81,4 +81,6 @@ def choose_geometry(
             channels = 1 if seen.grey else 3
         if may_be_deep and seen.deep:
             bits = 16
-    return Geometry(resolution, channels, config.fit, config.background, source.part, bits)
+    return Geometry(
+        resolution, channels, config.fit, config.background, source.part, bits, config.binarise
+    )

@@ -112,6 +112,26 @@ DEFINITIONS: dict[str, Definition] = {
         "Sharpness of reconstructions", "reconstruction", "floor", 3,
         "High-frequency energy of the reconstructions over that of the pictures themselves.",
     ),
+    "nll": Definition(
+        "NLL, nats", "likelihood", "lower", 2,
+        "Minus the log-probability of an unseen picture with 8 bits a value (or a bound on it, for "
+        "a gaussian likelihood), estimated by importance sampling, which errs upwards (Burda et "
+        "al. 2016, eq. 8). The interval is over pictures.",
+    ),
+    "bits_per_dimension": Definition(
+        "Bits per dimension", "likelihood", "lower", 4,
+        "The same in bits for each value of a picture: of 8-bit pictures, noise has 8.",
+    ),
+    "negative_elbo": Definition(
+        "-ELBO, nats", "likelihood", "lower", 2,
+        "The same with one sample: what a VAE minimises. Its distance from NLL is what the "
+        "posterior misses.",
+    ),
+    "active_units": Definition(
+        "Active units", "likelihood", "higher", 0,
+        "Latent dimensions whose posterior mean varies by more than 0.01 (variance) over the "
+        "pictures (Burda et al. 2016, section 4): the others say nothing of a picture.",
+    ),
 }  # fmt: skip
 """By name. Those against a known truth are in `ganvas.evaluation.truth`."""
 
@@ -196,5 +216,5 @@ def _score(
 
 def order(scores: Sequence[Score]) -> tuple[Score, ...]:
     """Scores by group, in the order in which they should be read."""
-    groups = ("generation", "translation", "truth", "latent", "reconstruction")
+    groups = ("generation", "translation", "truth", "latent", "reconstruction", "likelihood")
     return tuple(sorted(scores, key=lambda score: groups.index(score.group)))

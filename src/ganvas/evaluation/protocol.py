@@ -52,7 +52,7 @@ class Protocol(Record):
 
 
 Better = Literal["lower", "higher", "floor"]
-Group = Literal["generation", "translation", "truth", "latent", "reconstruction"]
+Group = Literal["generation", "translation", "truth", "latent", "reconstruction", "likelihood"]
 
 
 class Score(Record):
@@ -80,6 +80,22 @@ class Score(Record):
     """Decimal places that are worth showing."""
 
 
+class LikelihoodProtocol(Record):
+    """How the likelihood of real pictures was measured, and what the latents carry of them."""
+
+    likelihood: str
+    """gaussian, bernoulli or logistic."""
+    measured: str
+    """What of it, in words: a probability, or what a density says of one."""
+    samples: int
+    """Importance samples for each picture."""
+    pictures: int
+    seed: int
+    """Of the samples."""
+    kl_by_dimension: tuple[float, ...]
+    """KL divergence from the posterior to the prior in nats, of each latent dimension."""
+
+
 class Evaluation(Record):
     """All scores of one model, or folder, with the protocol that they share."""
 
@@ -98,6 +114,8 @@ class Evaluation(Record):
     """What the reader should know, such as that nothing was held out."""
     seconds: dict[str, float]
     """Time for "sampling", "features", "metrics"."""
+    likelihood: LikelihoodProtocol | None = None
+    """Of a VAE of pictures."""
     sampling_speed: float | None = None
     """Pictures drawn per second, on `device`."""
     parameters: dict[str, int] = {}

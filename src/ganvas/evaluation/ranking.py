@@ -18,6 +18,7 @@ GROUPS = {
     "translation": "Pictures translated",
     "truth": "Against the known truth",
     "reconstruction": "Reconstructions",
+    "likelihood": "Likelihood",
     "latent": "Latent space",
 }
 """The groups of scores in the order in which they are shown, with their titles."""

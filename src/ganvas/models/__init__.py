@@ -7,6 +7,7 @@ from pydantic import Field
 
 from ganvas.errors import ConfigError
 from ganvas.models.autoencoder import Autoencoder, AutoencoderConfig
+from ganvas.models.autoencoder_kl import AutoencoderKl, AutoencoderKlConfig
 from ganvas.models.base import Model
 from ganvas.models.cyclegan import CycleGan
 from ganvas.models.gan import Gan
@@ -15,10 +16,19 @@ from ganvas.models.pix2pix import Pix2Pix
 from ganvas.models.stylegan import StyleGan
 from ganvas.models.stylegan_config import StyleGanConfig
 from ganvas.models.translation_config import CycleGanConfig, Pix2PixConfig, TranslationConfig
-from ganvas.models.vae import Vae, VaeConfig
+from ganvas.models.vae import Vae
+from ganvas.models.vae_config import VaeConfig
+from ganvas.models.vqvae import VqVae, VqVaeConfig
 
 AnyConfig = (
-    AutoencoderConfig | VaeConfig | GanConfig | StyleGanConfig | Pix2PixConfig | CycleGanConfig
+    AutoencoderConfig
+    | VaeConfig
+    | VqVaeConfig
+    | AutoencoderKlConfig
+    | GanConfig
+    | StyleGanConfig
+    | Pix2PixConfig
+    | CycleGanConfig
 )
 ModelConfig = Annotated[AnyConfig, Field(discriminator="name")]
 
@@ -52,6 +62,10 @@ def build_model(
             return Autoencoder(config, shape, classes)
         case VaeConfig():
             return Vae(config, shape, classes)
+        case VqVaeConfig():
+            return VqVae(config, shape)
+        case AutoencoderKlConfig():
+            return AutoencoderKl(config, shape)
         case GanConfig():
             return Gan(config, shape, classes)
         case StyleGanConfig():

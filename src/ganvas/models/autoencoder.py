@@ -24,7 +24,7 @@ from ganvas.models.base import (
     required_labels,
 )
 from ganvas.models.phase import Adam, Batch, Losses, Phase
-from ganvas.networks import PlainKind, build_discriminator, build_generator, mlp
+from ganvas.networks import PlainKind, build_discriminator, dcgan, image_shape, mlp
 
 
 class AutoencoderConfig(ModelSettings):
@@ -93,17 +93,28 @@ class Autoencoder(LatentModel):
 
 
 def encoder_and_decoder(
-    kind: PlainKind, outputs: int, latent_size: int, shape: tuple[int, ...],
-    width: int, classes: int,
+    kind: PlainKind, outputs: int, latent_size: int, shape: tuple[int, ...], width: int,
+    classes: int, hidden: Sequence[int] | None = None, squash: bool = True,
 ) -> tuple[nn.Module, nn.Module]:  # fmt: skip
-    """An encoder to `outputs` numbers and its mirror image from `latent_size` numbers."""
+    """An encoder to `outputs` numbers and its mirror image from `latent_size` numbers.
+
+    Args:
+        kind: Fully connected or convolutional.
+        outputs: Of the encoder.
+        latent_size: Inputs of the decoder.
+        shape: Of the images (C, H, W) or points (2,).
+        width: Channels at the finest resolution, or a quarter of mlp's first layer.
+        classes: That both are told; 0 for none.
+        hidden: Units of mlp's layers, from the encoder's first on, in place of `width`.
+        squash: Whether the decoder's images lie in [-1, 1] by a tanh.
+    """
     if kind == "mlp":
-        hidden = [4 * width, 2 * width, width]
+        units = [4 * width, 2 * width, width] if hidden is None else [*hidden]
         return (
-            mlp.Discriminator(shape, hidden, classes, outputs),
-            mlp.Generator(latent_size, shape, hidden[::-1], classes),
+            mlp.Discriminator(shape, units, classes, outputs),
+            mlp.Generator(latent_size, shape, units[::-1], classes, squash),
         )
     return (
         build_discriminator(kind, shape, width, classes, outputs),
-        build_generator(kind, latent_size, shape, width, classes),
+        dcgan.Generator(latent_size, image_shape(shape), width, classes, squash),
     )

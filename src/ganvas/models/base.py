@@ -112,7 +112,7 @@ class LatentModel(Model):
             raise ConfigError(f"cannot draw {n} images: ask for at least one (-n 16).")
         if not isinstance(self, Samples):
             raise ConfigError(
-                "a plain autoencoder has no distribution to draw from: its codes may lie anywhere. "
+                "an autoencoder has no distribution to draw from: its codes may lie anywhere. "
                 "`ganvas reconstruct` shows what it does; train a vae to draw new pictures."
             )
         latents, classes = self.sample_latents(n, seed), class_labels(self, labels, n)

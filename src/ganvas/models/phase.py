@@ -113,6 +113,8 @@ class Phase:
     """Run in every so many steps."""
     repeats: int = 1
     """Updates in a step, each on a fresh batch of data."""
+    begin: float = 0.0
+    """The share of the training before which it does not run."""
     after: Callable[[Mapping[str, Tensor], int], None] | None = None
     """Called after each update with the parts of its loss, as means over the whole batch, and the
     number of images in it: to clip weights, or to adapt what the loss will do next."""

@@ -55,15 +55,21 @@ class Classifier(nn.Module):
         Each stage but the first, whose filters see 4 x 4 pixels, gives the averages of its maps
         over the picture; the hidden layer gives itself, before its ReLU.
         """
+        maps = self.maps(images)
+        seen = [x.mean((2, 3)) for x in maps[1:]]
+        hidden = self.hidden(maps[-1].flatten(1))
+        return torch.cat([*seen, hidden], 1), self.head(torch.relu(hidden))
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """What each stage gives, from the finest on."""
         if self.pool > 1:
             images = F.avg_pool2d(images, self.pool)
         x = F.pad(images, self.padding, mode="replicate") if any(self.padding) else images
-        seen = []
+        found: list[Tensor] = []
         for stage in self.stages:
             x = stage(x)
-            seen.append(x.mean((2, 3)))
-        hidden = self.hidden(x.flatten(1))
-        return torch.cat([*seen[1:], hidden], 1), self.head(torch.relu(hidden))
+            found.append(x)
+        return found
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify."""

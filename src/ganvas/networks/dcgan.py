@@ -66,10 +66,18 @@ def _nearest_size(side: int) -> int:
 
 
 class Generator(nn.Module):
-    """z (N, latent_size) and labels (N,) -> images (N, C, H, W) in [-1, 1]."""
+    """z (N, latent_size) and labels (N,) -> images (N, C, H, W) in [-1, 1].
+
+    Without `squash` they are any numbers, for the caller to make images of.
+    """
 
     def __init__(
-        self, latent_size: int, shape: tuple[int, int, int], width: int = 64, classes: int = 0
+        self,
+        latent_size: int,
+        shape: tuple[int, int, int],
+        width: int = 64,
+        classes: int = 0,
+        squash: bool = True,
     ) -> None:
         super().__init__()
         self.classes = classes
@@ -85,10 +93,7 @@ class Generator(nn.Module):
                 BatchNorm2d(after),
                 nn.ReLU(inplace=True),
             ]
-        layers += [
-            Double(widths[-1], channels),
-            nn.Tanh(),
-        ]
+        layers += [Double(widths[-1], channels), nn.Tanh() if squash else nn.Identity()]
         self.layers = nn.Sequential(*layers)
         self.apply(initialise)
 

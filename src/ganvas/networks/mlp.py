@@ -20,10 +20,18 @@ from ganvas.networks.layers.normalisation import Normalisation, norm_of_units, n
 
 
 class Generator(nn.Module):
-    """z (N, latent_size) and labels (N,) -> (N, *shape); images lie in [-1, 1], points anywhere."""
+    """z (N, latent_size) and labels (N,) -> (N, *shape); images lie in [-1, 1], points anywhere.
+
+    Without `squash` they are any numbers, for the caller to make images of.
+    """
 
     def __init__(
-        self, latent_size: int, shape: tuple[int, ...], hidden: Sequence[int], classes: int = 0
+        self,
+        latent_size: int,
+        shape: tuple[int, ...],
+        hidden: Sequence[int],
+        classes: int = 0,
+        squash: bool = True,
     ) -> None:
         super().__init__()
         self.shape = shape
@@ -31,7 +39,7 @@ class Generator(nn.Module):
         sizes = [latent_size + classes, *hidden]
         layers = _hidden(sizes, nn.ReLU())
         self.layers = _initialised(*layers, nn.Linear(sizes[-1], prod(shape)))
-        self.squash = nn.Tanh() if len(shape) == 3 else nn.Identity()
+        self.squash = nn.Tanh() if squash and len(shape) == 3 else nn.Identity()
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Draw the images or points that belong to the latents."""

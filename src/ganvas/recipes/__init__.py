@@ -8,10 +8,12 @@ from ganvas.models.autoencoder import AutoencoderConfig
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.phase import Adam
 from ganvas.models.schedule import Schedule
-from ganvas.models.vae import VaeConfig
+from ganvas.models.vae_config import VaeConfig
+from ganvas.recipes.compression import COMPRESSION_RECIPES
 from ganvas.recipes.recipe import Recipe as Recipe
 from ganvas.recipes.styles import STYLE_RECIPES
 from ganvas.recipes.translation import TRANSLATION_RECIPES
+from ganvas.recipes.variational import VARIATIONAL_RECIPES
 from ganvas.settings import nearest
 from ganvas.training.config import TrainingConfig
 
@@ -244,6 +246,8 @@ RECIPES: dict[str, Recipe] = {
             ),
             TrainingConfig(images=100_000, batch=32),
         ),
+        *VARIATIONAL_RECIPES,
+        *COMPRESSION_RECIPES,
         *STYLE_RECIPES,
         *TRANSLATION_RECIPES,
     )

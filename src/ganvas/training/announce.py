@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ganvas.data.pack import Pack
+from ganvas.models.base import Samples
 from ganvas.models.translation import TranslationModel
 from ganvas.training.checkpoint import BEST, TrainingState, list_checkpoints, read_best
 from ganvas.training.config import RunConfig
@@ -68,6 +69,8 @@ def _next(folder: RunFolder, state: TrainingState) -> str:
     """What to do with a finished model."""
     if isinstance(state.model, TranslationModel):
         return f"Translate pictures: ganvas translate {folder.path} PICTURES --out FOLDER"
+    if not isinstance(state.model, Samples):
+        return f"See what comes back of pictures: ganvas reconstruct {folder.path}"
     return f"Draw more: ganvas sample {folder.path} -n 64 --seed 1"
 
 

@@ -69,8 +69,9 @@ def train_step(state: TrainingState, plan: Plan) -> dict[str, list[Update]]:
     torch.manual_seed(derive_seed(seed, state.step, plan.processes.rank))  # dropout and the like
     data = [_Parts(state, plan, index) for index in range(plan.batches)]
     updates: dict[str, list[Update]] = {}
+    progress = state.images / plan.config.images
     for phase in plan.phases:
-        if state.step % phase.every == 0:
+        if state.step % phase.every == 0 and progress >= phase.begin:
             latest = data[plan.batches - phase.repeats :]
             updates[phase.name] = [_update(state, plan, phase, parts) for parts in latest]
     state.step += 1

@@ -64,6 +64,11 @@ class ClassifierFeatures(Features):
         self.identity = digest(trained.tensors, self.name, self.preparation)
 
     @property
+    def network(self) -> Classifier:
+        """The network, in evaluation mode."""
+        return self._network
+
+    @property
     def knows_attributes(self) -> bool:
         """Whether the pictures are avatars, so that `attributes` can read theirs off."""
         return self._task.is_avatars

@@ -107,6 +107,7 @@ class _Convolve(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         by_x, by_weight = ctx.needs_input_grad[:2]
+        gradient = _channels_last(gradient)
         stride, padding = ctx.stride, ctx.padding
         rest = _rest(x, gradient, weight.shape[2], stride, padding)
         return (
@@ -137,6 +138,7 @@ class _Transpose(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         by_x, by_weight = ctx.needs_input_grad[:2]
+        gradient = _channels_last(gradient)
         stride, padding = ctx.stride, ctx.padding
         return (
             convolve(gradient, weight, stride, padding) if by_x else None,
@@ -187,6 +189,11 @@ def _patches(x: Tensor, size: int, stride: int, padding: int) -> Tensor:
         rows = F.pad(rows, (0, 0, *[padding] * 4))
     windows = rows.unfold(1, size, stride).unfold(2, size, stride)  # (N, h, w, C, size, size)
     return windows.permute(0, 1, 2, 4, 5, 3).flatten(3).flatten(0, 2)
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    """As the maps lie; that of a picture may lie otherwise, and all that follow would with it."""
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def _pixels(x: Tensor) -> Tensor:
