@@ -95,7 +95,7 @@ class Options:
     """Whether to show a bar when it takes long."""
     likelihood_samples: int = 200
     """Importance samples for each picture, of a VAE; 0: do not measure its likelihood."""
-    likelihood_pictures: int = 1_000
+    likelihood_pictures: int = 250
     """Pictures whose likelihood is measured, at most."""
 
     def __post_init__(self) -> None:

@@ -112,7 +112,7 @@ def test_latents_that_say_nothing_are_counted_as_idle() -> None:
     assert kl[0] > kl[1] > 0.01
     assert kl[2] == pytest.approx(0, abs=1e-6)
     assert "2 of 3 latent dimensions are in use" in found.notes[1]
-    assert "The other 1 say" in found.notes[1]
+    assert "The other 1 could be left out" in found.notes[1]
 
 
 def test_a_collapsed_posterior_is_told_in_a_sentence() -> None:

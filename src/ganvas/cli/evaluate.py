@@ -57,7 +57,7 @@ def evaluate(
     ] = 200,
     likelihood_pictures: Annotated[
         int, typer.Option(help="Of a VAE: pictures whose likelihood is measured, at most.", min=6)
-    ] = 1_000,
+    ] = 250,
     json: Annotated[bool, typer.Option("--json", help="Print evaluation.json instead.")] = False,
 ) -> None:
     """Measure a run against real pictures that it never saw, or pictures against pictures."""

@@ -172,7 +172,7 @@ def _notes(protocol: LikelihoodProtocol, active: int) -> tuple[str, ...]:
     shown = ", ".join(f"{value:.2f}" for value in kl[:_SHOWN])
     rest = ", …" if len(kl) > _SHOWN else ""
     idle = len(kl) - active
-    idle_text = f" The other {idle} say nothing of the picture: fewer would do." if idle else ""
+    idle_text = f" The other {idle} could be left out: they say nothing of it." if idle else ""
     return how, (
         f"{active} of {len(kl)} latent dimensions are in use; together they carry {sum(kl):.1f} "
         f"nats of a picture (by dimension {shown}{rest}).{idle_text}"

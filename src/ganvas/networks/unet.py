@@ -129,13 +129,14 @@ class UNet(nn.Module):
         for halve, norm in zip(self.down[1:-1], self.down_norms, strict=True):
             x = norm(halve(F.leaky_relu(x, SLOPE)))
             skips.append(x)
-        x = self.down[-1](F.leaky_relu(x, SLOPE))
+        x = F.relu(self.down[-1](F.leaky_relu(x, SLOPE)))
         for i, (double, norm) in enumerate(zip(self.up[:-1], self.up_norms, strict=True)):
-            x = norm(double(F.relu(x)))
+            x = norm(double(x))
             if uniform is not None and i < NOISY:
                 x = self._drop(x, uniform)
-            x = torch.cat([x, skips.pop()], 1)
-        return torch.tanh(self.bias(self.up[-1](F.relu(x))))
+            # Not after joining: gradients of the parts would not lie as the norm's kernel wants.
+            x = torch.cat([F.relu(x), F.relu(skips.pop())], 1)
+        return torch.tanh(self.bias(self.up[-1](x)))
 
     def _drop(self, x: Tensor, uniform: Uniform) -> Tensor:
         kept = uniform(*x.shape[1:]) >= self.dropout

@@ -15,8 +15,8 @@ draws of `data.binarise`. With M for a folder that holds MNIST's train.parquet a
 
 The first should reach 89.9 nats (Rezende & Mohamed 2015; these networks and latents are those with
 which pythae reports 89.78), the second 87.1 (Burda et al. 2016, appendix: k = 50, one layer, fixed
-binarisation). One core of an EPYC with bfloat16 arithmetic takes 8 ms for a step of the first and
-39 ms for one of the second, that is, about half an hour and an hour.
+binarisation). One core of an EPYC takes 8 ms for a step of the first (float32) and
+39 ms for one of the second: about half an hour and an hour.
 """
 
 from ganvas.models.phase import Adam

@@ -34,6 +34,8 @@ def picture_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = 
     """The norm of (N, C, H, W), times weight (C,) plus bias (C,)."""
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return F.instance_norm(x, weight=weight, bias=bias, eps=_EPS)
+    if len(x) == 1:  # moved about, it would no longer pass for channels last, with torch.cat say
+        return F.batch_norm(x, None, None, weight, bias, True, eps=_EPS)
     count, channels, height, width = x.shape
     side_by_side = x.permute(2, 3, 0, 1).reshape(1, height, width, count * channels)
     weight, bias = (None if p is None else p.repeat(count) for p in (weight, bias))
