@@ -95,8 +95,8 @@ def test_a_run_knows_the_shape_of_its_target(tmp_path: Path) -> None:
     assert RunFolder(other).read_target_shape() is None
 
 
-@pytest.mark.parametrize("domains", ["cat", "cat,cat", "cat,", "cat,dog,cow"])
+@pytest.mark.parametrize("domains", ["cat", "cat,", "cat,dog,cow"])
 def test_what_is_not_two_domains_is_refused(ganvas: Command, domains: str) -> None:
     shown = ganvas("train", "cyclegan-tiny", "--data", "avatars", "--domains", domains)
     assert shown.code == 2, shown
-    assert "data.domains: write two different names" in shown.err
+    assert "data.domains: write two names" in shown.err

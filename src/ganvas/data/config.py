@@ -40,13 +40,13 @@ def _two_names(value: Any) -> Any:
     """Read "segmentation,image" as two names.
 
     Raises:
-        ValueError: A string that is not two different names.
+        ValueError: A string that is not two names.
     """
     if not isinstance(value, str):
         return value
     names = tuple(part.strip() for part in value.split(","))
-    if len(names) != 2 or not all(names) or names[0] == names[1]:
-        raise ValueError("write two different names with a comma between them (cat,dog)")
+    if len(names) != 2 or not all(names):
+        raise ValueError("write two names with a comma between them (cat,dog)")
     return names
 
 
