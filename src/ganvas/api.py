@@ -33,7 +33,7 @@ from ganvas.models.translation import Direction, TranslationModel
 from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
 from ganvas.recipes.choosing import FLIP_HINT, check_choices, choose, leave_open, still_true
 from ganvas.recipes.rules import Facts
-from ganvas.training.announce import Say, headline, result, say_skipped
+from ganvas.training.announce import Say, headline, result, say_pairs, say_skipped
 from ganvas.training.checkpoint import LAST, TrainingState, load_weights
 from ganvas.training.config import RunConfig, check_domains, override, read_config
 from ganvas.training.distributed import Processes, process_group, wait_for_main
@@ -398,6 +398,7 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
         if transfer is not None:
             say(transfer.text(named=3))
         say_skipped(config, pack, say)
+        say_pairs(config, pack, say)
         with (
             graceful_stop(say) as stop,
             training_progress(

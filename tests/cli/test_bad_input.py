@@ -62,7 +62,10 @@ LISTED = {
         ("train", "gan", *TINY, "--set", "training.accumulate=3"),
         "cannot be split",
     ),
-    "two domains for one": (("train", "gan", "--pair", "AB"), "data.pair are for models that"),
+    "two domains for one": (
+        ("train", "gan", "--pair", "AB"),
+        "translate pictures into others take data.pair",
+    ),
     "jitter for one": (("train", "gan", "--set", "data.jitter=0.1"), "data.jitter"),
     "no partners": (("train", "pix2pix", "--data", "digits"), "--pair AB"),
     "no second domain": (("train", "cyclegan", "--data", "digits"), "--target FOLDER"),

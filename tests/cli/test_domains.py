@@ -48,7 +48,33 @@ def test_inspect_names_unequal_pairs(ganvas: Command, pairs: Path, tmp_path: Pat
     shown = ganvas("data", "inspect", pairs, "--target", tmp_path / "others")
     assert "Unequal pairs: 1" in shown.out
     assert "5.png" in shown.out
-    assert "Pairs: 7." in shown.out
+    assert "Pairs: 7, but a pix2pix refuses them all" in shown.out.replace("\n", " ")
+
+
+def test_inspect_says_that_one_odd_width_stops_the_training(ganvas: Command, pairs: Path) -> None:
+    Image.new("RGB", (49, 24)).save(pairs / "5.png")
+    shown = ganvas("data", "inspect", pairs, "--pair", "AB")
+    assert "Pairs: 7, but training refuses the whole source" in shown.out.replace("\n", " ")
+
+
+def test_folders_paired_by_name_alone_are_said_to_be(tmp_path: Path, pairs: Path) -> None:
+    values = (f"data.source={pairs}", f"data.target={pairs}", "training.images=4")
+    for model, expected in (("cyclegan", 1), ("pix2pix", 0)):
+        lines: list[str] = []
+        api.train(tiny(model, "data.domains=null", *values), out=tmp_path / model, say=lines.append)
+        assert sum("taken for pairs by their names" in line for line in lines) == expected
+
+
+def test_the_hint_about_what_was_left_out_has_the_options(tmp_path: Path, pairs: Path) -> None:
+    for i in range(11):
+        (pairs / f"broken{i}.png").touch()
+    fill_folder(pairs, [f"more{i}.png" for i in range(20)], size=(48, 24))
+    lines: list[str] = []
+    config = tiny(
+        "pix2pix", "data.domains=null", f"data.source={pairs}", "data.pair=BA", "training.images=4"
+    )
+    api.train(config, out=tmp_path / "run", say=lines.append)
+    assert f"  and 1 more: ganvas data inspect {pairs} --pair BA" in lines
 
 
 def test_inspect_of_what_is_drawn(ganvas: Command) -> None:

@@ -257,6 +257,8 @@ def test_two_classes_are_domains_without_pairs(tmp_path: Path) -> None:
     assert (both.paired, both.classes, both.labels) == (False, (), None)
     with pytest.raises(DataError, match="two classes of"):
         pack(tmp_path, source=str(tmp_path / "animals"), domains="zebra,horse", needs_pairs=True)
+    with pytest.raises(DataError, match=r"between two sources only"):
+        pack(tmp_path, source=str(tmp_path / "animals"), domains="zebra,horse", needs_pairs=True)
     with pytest.raises(DataError, match=r"no class 'hrose'\. Did you mean 'horse'"):
         pack(tmp_path, source=str(tmp_path / "animals"), domains="zebra,hrose")
 

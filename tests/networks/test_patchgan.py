@@ -1,12 +1,17 @@
 """The discriminator that looks at patches."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from ganvas.errors import ConfigError
 from ganvas.losses.penalties import input_gradient
 from ganvas.networks.patchgan import PatchGan, field, patchgan, smallest
+from ganvas.networks.translator import Translator
+from ganvas.networks.unet import UNet
 from tests.networks.contract import count
 
 
@@ -67,6 +72,42 @@ def test_gradient_by_the_picture_can_be_differentiated() -> None:
     for gradient in (found, expected):
         (by_weight,) = torch.autograd.grad(gradient.square().sum(), network.first.weight)
         assert by_weight.abs().sum() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # torch's own
+@pytest.mark.parametrize("kind", ["patchgan", "unet", "translator"])
+def test_can_be_traced_in_one_graph(kind: str) -> None:
+    """By torch.compile, and computes the same."""
+    torch.manual_seed(0)
+    builders: dict[str, Callable[[], nn.Module]] = {
+        "patchgan": lambda: PatchGan(3, 4, 2, affine=True),
+        "unet": lambda: UNet(3, 3, 4, 3),
+        "translator": lambda: Translator(3, 3, 4, 1),
+    }
+    network = builders[kind]()
+    x, found = torch.rand(2, 3, 32, 32), []
+    for way in (network, torch.compile(network, fullgraph=True, backend="aot_eager")):
+        network.zero_grad()
+        way(x).square().sum().backward()
+        gradients = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
+        found.append(torch.cat(gradients))
+    torch.compiler.reset()
+    assert (found[1] - found[0]).norm() < 1e-4 * found[0].norm()
+
+
+def test_penalty_in_bfloat16_is_near_float32() -> None:
+    """R1 by the weights, through matrix products and their second derivatives."""
+    torch.manual_seed(0)
+    network = PatchGan(3, 16, 2, affine=True)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    x, found = torch.rand(2, 3, 32, 32), []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            penalty = input_gradient(network, x, None).square().sum()
+        by_weight = torch.autograd.grad(penalty, list(network.parameters()))
+        found.append(torch.cat([g.flatten() for g in by_weight]))
+    assert (found[1] - found[0]).norm() < 0.1 * found[0].norm()
 
 
 def test_too_many_layers_for_the_picture_are_refused() -> None:

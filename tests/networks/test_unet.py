@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ganvas.errors import ConfigError
@@ -45,6 +46,51 @@ def test_a_picture_does_not_depend_on_its_batch() -> None:
     torch.testing.assert_close(network(x[1:]), together[1:], rtol=1e-4, atol=1e-5)
     network.eval()
     torch.testing.assert_close(network(x), together, rtol=0, atol=0)
+
+
+def test_is_what_plain_layers_compute() -> None:
+    """As the paper lists them: activations before convolutions, norms behind, joined on the way."""
+    network = UNet(3, 2, width=4, depth=4)
+    x = torch.rand(2, 3, 32, 48) * 2 - 1
+    y = F.conv2d(x, network.down[0].weight, stride=2, padding=1)  # type: ignore[arg-type]
+    around = [y]
+    for i, layer in enumerate(network.down[1:]):
+        y = F.conv2d(F.leaky_relu(y, 0.2), layer.weight, stride=2, padding=1)  # type: ignore[arg-type]
+        if i < 2:  # none at the innermost layer
+            norm = network.down_norms[i]
+            y = F.instance_norm(y, weight=norm.weight, bias=norm.bias)  # type: ignore[arg-type]
+            around.append(y)
+    for i, (layer, norm) in enumerate(zip(network.up, network.up_norms, strict=False)):
+        y = F.conv_transpose2d(F.relu(y), layer.weight, stride=2, padding=1)  # type: ignore[arg-type]
+        y = F.instance_norm(y, weight=norm.weight, bias=norm.bias)  # type: ignore[arg-type]
+        kept = uniform(*y.shape[1:]) >= 0.5
+        y = torch.cat([y * kept * 2 if i < 3 else y, around.pop()], 1)
+    y = F.conv_transpose2d(F.relu(y), network.up[-1].weight, stride=2, padding=1)  # type: ignore[arg-type]
+    expected = torch.tanh(y + network.bias.bias[:, None, None])
+    torch.testing.assert_close(network(x, uniform), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_maps_and_their_gradients_lie_channels_last(count: int) -> None:
+    """Also those of a single picture, which can pass for more than one layout."""
+    network = UNet(3, 3, width=8, depth=4).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layouts: list[bool] = []
+
+    def look(*tensors: Tensor) -> None:
+        layouts.extend(
+            x.stride() == torch.empty_like(x, memory_format=torch.channels_last).stride()
+            for x in tensors
+        )
+
+    for layer in [*network.down[1:], *network.up]:
+        layer.register_forward_pre_hook(lambda _, inputs: look(*inputs))
+    for norm in [*network.down_norms, *network.up_norms]:
+        norm.register_full_backward_hook(lambda _, back, forth: look(*forth))
+    images = torch.rand(count, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        network(images).abs().mean().backward()
+    assert len(layouts) == 7 + 5
+    assert all(layouts)
 
 
 def test_noise_is_the_callers() -> None:

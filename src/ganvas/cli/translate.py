@@ -71,4 +71,5 @@ def translate(
         tile=tile, checkpoint=checkpoint, say=typer.echo,
     )  # fmt: skip
     skipped = f", {len(done.skipped):,} left out" if done.skipped else ""
-    typer.echo(f"{len(done.written):,} pictures in {done.sheet.parent}/{skipped}; see {done.sheet}")
+    count = f"{len(done.written):,} picture{'s' * (len(done.written) != 1)}"
+    typer.echo(f"{count} in {done.sheet.parent}/{skipped}; see {done.sheet}")

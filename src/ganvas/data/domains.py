@@ -8,8 +8,8 @@ the other half of every picture (`pair`), or another class, column or view of th
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from os.path import commonpath
 from pathlib import PurePosixPath
+from posixpath import commonpath
 from typing import get_args
 
 import numpy as np
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from ganvas.errors import DataError
 from ganvas.settings import nearest
 
-from .builtin.avatars import View
+from .builtin.avatars import ATTRIBUTES, View
 from .config import DataConfig
+from .folders import is_picture
 from .generated import AlikeAvatarSource, AvatarSource
 from .selection import Selection
 from .source_types import PictureSource, PointSource, Source
@@ -103,7 +104,10 @@ def _two_of_one(source: Source, first: str, second: str) -> Domains:
                 f"The class {name!r} of {source.name} holds no pictures, and a domain needs at "
                 "least 2: name another class, or put pictures into this one."
             )
-    why = f"{first} and {second} are two classes of {source.name}, whose pictures are no pairs"
+    why = (
+        f"{first} and {second} are two classes of {source.name}, and pairs are looked for by name "
+        "between two sources only"
+    )
     return Domains(domains[0], domains[1], why)
 
 
@@ -125,22 +129,27 @@ def _two_of_avatars(source: AvatarSource, first: str, second: str) -> Domains:
     views = {view: view for view in VIEWS}
     if first in views and second in views:
         return Domains(source.of_view(views[first]), source.of_view(views[second]))
-    known = [*source.classes, *VIEWS]
-    unknown = next((name for name in (first, second) if name not in known), None)
-    if unknown is not None or first in views or second in views:
-        wrong = (
-            f"has no domain {unknown!r}.{nearest(unknown, known)}"
-            if unknown is not None
-            else f"cannot be split into {first} and {second}."
-        )
-        raise DataError(
-            f"{source.name} {wrong} Two values of {source.attribute} "
-            f"({', '.join(source.classes)}) make domains without pairs, two views "
-            f"({', '.join(VIEWS)}) pairs."
-        )
+    if not {first, second} <= {*source.classes}:
+        raise _no_domains_of_avatars(source, first, second)
     why = f"avatars with {source.attribute} {first} and {second} are different faces, not pairs"
     alike = [AlikeAvatarSource(source.name, source.attribute, name) for name in (first, second)]
     return Domains(alike[0], alike[1], why)
+
+
+def _no_domains_of_avatars(source: AvatarSource, first: str, second: str) -> DataError:
+    known = [*source.classes, *VIEWS]
+    unknown = next((name for name in (first, second) if name not in known), None)
+    other = next((a.name for a in ATTRIBUTES if {first, second} <= {*a.values}), None)
+    if other is not None:
+        wrong = f"cannot be split by {other}: for that write --data avatars:{other}."
+    elif unknown is not None:
+        wrong = f"has no domain {unknown!r}.{nearest(unknown, known)}"
+    else:
+        wrong = f"cannot be split into {first} and {second}."
+    return DataError(
+        f"{source.name} {wrong} Two values of {source.attribute} ({', '.join(source.classes)}) "
+        f"make domains without pairs, two views ({', '.join(VIEWS)}) pairs."
+    )
 
 
 def _two_sources(source: Source, target: Source) -> Domains:
@@ -160,9 +169,9 @@ def _two_sources(source: Source, target: Source) -> Domains:
 
 
 def _by_names(source: PictureSource, target: PictureSource) -> Domains:
-    (mine, lost), (theirs, also_lost) = _stems(source), _stems(target)
-    for domain, stems in ((source, mine), (target, theirs)):
-        twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    (mine, lost), (theirs, also_lost) = _called(source), _called(target)
+    for domain, names in ((source, mine), (target, theirs)):
+        twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             why = f"{domain.name} holds more than one picture called {some(twice)}"
             return Domains(source, target, why)
@@ -178,21 +187,30 @@ def _by_names(source: PictureSource, target: PictureSource) -> Domains:
     )
 
 
-def _stems(source: PictureSource) -> tuple[list[str], set[str]]:
-    """What pictures are called by: their paths but for suffix, case and folders that hold all.
+def _called(source: PictureSource) -> tuple[list[str], set[str]]:
+    """What its pictures are called by, and its files that were refused.
 
-    Returns those of its pictures, and those of files that were refused, whose partners are left
-    out without ado: the files are named for being unusable.
+    Partners of the latter are left out without ado: the files are named for being unusable.
     """
-    names = source.listing.names
-    common = commonpath([PurePosixPath(name).parent for name in names]) if names else ""
+    count, refused = len(source), (problem.name for problem in source.listing.refused)
+    names = [*source.listing.names, *refused]
+    called = stems(names, common_folder(names))
+    return called[:count], {*called[count:]}
 
-    def stem(name: str) -> str:
-        path = PurePosixPath(name)
-        path = path.relative_to(common) if path.is_relative_to(common) else path
-        return str(path.with_suffix("")).casefold()
 
-    return [*map(stem, names)], {stem(problem.name) for problem in source.listing.refused}
+def common_folder(names: Sequence[str]) -> str:
+    """The innermost folder that holds all of these files; empty for none."""
+    return commonpath([PurePosixPath(name).parent for name in names]) if names else ""
+
+
+def stems(names: Sequence[str], folder: str = "") -> list[str]:
+    """What pictures are called by, within a folder: their paths but for suffix and case.
+
+    Pictures of two sources that are called alike are pairs.
+    """
+    paths = [PurePosixPath(name).relative_to(folder) for name in names]
+    bare = [path.with_suffix("") if is_picture(path.name) else path for path in paths]
+    return [str(path).casefold() for path in bare]
 
 
 def _named(source: PictureSource, stems: list[str], partners: Set[str]) -> list[str]:

@@ -35,11 +35,7 @@ def two_as_text(reports: TwoReports) -> Group:
     if reports.problems:
         verdict.append(Text(f"\nUnequal pairs: {len(reports.problems)}", style="bold red"))
         verdict.append(_names_by(_causes(reports.problems)))
-        verdict.append(Text("Bring the two pictures of each pair to the same size.", style="bold"))
-    if reports.pairs is None:
-        verdict.append(Text(f"\nNo pairs: {reports.unpaired}. A cyclegan needs none."))
-    else:
-        verdict.append(Text(f"\nPairs: {reports.pairs:,}. A pix2pix learns from them."))
+    verdict.append(Text(f"\n{_verdict_on_pairs(reports)}", style="bold"))
     return Group(first, *_parts(reports.source), second, *_parts(reports.target), *verdict)
 
 
@@ -146,6 +142,26 @@ def _duplicates(groups: tuple[tuple[str, ...], ...]) -> Table:
     if len(groups) > NAMES_SHOWN:
         table.add_row(f"and {len(groups) - NAMES_SHOWN} more groups (--json names all)")
     return table
+
+
+def _verdict_on_pairs(reports: TwoReports) -> str:
+    if reports.pairs is None:
+        return f"No pairs: {reports.unpaired}. A cyclegan needs none."
+    odd = sum(problem.kind == "odd width" for problem in reports.source.problems)
+    if odd:
+        return (
+            f"Pairs: {reports.pairs:,}, but training refuses the whole source for the {odd:,} of "
+            "odd width: crop those to an even width, with the seam in the middle, or remove them."
+        )
+    if reports.problems:
+        return (
+            f"Pairs: {reports.pairs:,}, but a pix2pix refuses them all for those of unequal size: "
+            "bring the two pictures of each pair to the same size, or remove both. A cyclegan "
+            "takes the pictures as they are, without pairs."
+        )
+    if reports.pairs < 2:
+        return f"Pairs: {reports.pairs}, and at least 2 are needed."
+    return f"Pairs: {reports.pairs:,}. A pix2pix learns from them."
 
 
 def _verdict(report: Report) -> str:

@@ -54,9 +54,9 @@ TRANSLATION_RECIPES: tuple[Recipe, ...] = (
         _2017,
         2017,
         "one domain into another and back, without pairs: the paper's networks, for 256 px",
-        # Section 7.1 and 7.2, horse2zebra: 1,067 horses, 200 times, one in a batch, rates that fall
-        # in the second half. (They also mirror the pictures: data.flip=true. At 128 px
-        # model.blocks=6.)
+        # Section 7.1: 200 times through the data, one in a batch, rates that fall in the second
+        # half; of horse2zebra as it was released, 1,067 horses. (They also mirror the pictures:
+        # data.flip=true. At 128 px model.blocks=6.)
         CycleGanConfig(),
         TrainingConfig(images=213_400, batch=1),
         DataConfig(

@@ -1,7 +1,9 @@
 """What a training says at its start and at its end."""
 
+import shlex
 from collections.abc import Callable
 
+from ganvas.data.config import DataConfig
 from ganvas.data.pack import Pack
 from ganvas.models.base import Samples
 from ganvas.models.translation import TranslationModel
@@ -46,7 +48,24 @@ def say_skipped(config: RunConfig, pack: Pack, say: Say) -> None:
         say(f"  left out {problem.name}: {problem.reason}")
     if len(pack.skipped) > _SKIPPED_NAMED:
         more = len(pack.skipped) - _SKIPPED_NAMED
-        say(f"  and {more:,} more: ganvas data inspect {config.data.source}")
+        say(f"  and {more:,} more: {_inspect(config.data)}")
+
+
+def _inspect(data: DataConfig) -> str:
+    """The command that names everything that is wrong with the data."""
+    domains = None if data.domains is None else ",".join(data.domains)
+    options = {"--target": data.target, "--pair": data.pair, "--domains": domains}
+    given = [part for name, value in options.items() if value is not None for part in (name, value)]
+    return shlex.join(["ganvas", "data", "inspect", data.source, *given])
+
+
+def say_pairs(config: RunConfig, pack: Pack, say: Say) -> None:
+    """Where pictures are taken for pairs by their names alone, and need not be any, say so."""
+    if pack.paired and config.data.target is not None and not config.model.needs_pairs:
+        say(
+            "  taken for pairs by their names: scores compare each output with the picture of the "
+            "same name (training does not). If they are no pairs, rename those of one domain."
+        )
 
 
 def result(folder: RunFolder, state: TrainingState, reason: Reason) -> str:

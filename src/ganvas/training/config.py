@@ -116,8 +116,8 @@ def check_domains(config: RunConfig) -> None:
         named = ("target", "pair", "domains", "jitter")
         given = [f"data.{name}" for name in named if getattr(data, name)]
         raise ConfigError(
-            f"{model.name} makes pictures of its own, and {' and '.join(given)} are for models "
-            "that translate pictures into others. Leave them out, or train pix2pix (from pairs) or "
+            f"{model.name} makes pictures of its own; only models that translate pictures into "
+            f"others take {' and '.join(given)}. Leave that out, or train pix2pix (from pairs) or "
             "cyclegan (without pairs)."
         )
     if model.needs_pairs is not None and not data.has_target:

@@ -27,8 +27,8 @@ class Item:
     index: int
     name: str
     pixels: Pixels
-    target: Pixels | None = None
-    """What it should become, where that is known."""
+    target: Pixels | str | None = None
+    """What it should become, or why that cannot be had; None where it is not asked for."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ class Targets:
     def __init__(self, source: PictureSource, form: Form, partners: Mapping[int, int]) -> None:
         self._source, self._form, self._partners = source, form, partners
 
-    def read(self, index: int) -> Pixels | None:
-        """The target of a picture; None where it has none, or a broken one."""
+    def read(self, index: int) -> Pixels | str:
+        """The target of a picture, or why it has none."""
         if index not in self._partners:
-            return None
+            return f"{self._source.name} holds none of that name"
+        (encoded,) = self._source.read(np.array([self._partners[index]]))
         try:
-            (encoded,) = self._source.read(np.array([self._partners[index]]))
             return self._form.decode(encoded.content)
-        except PictureError:
-            return None
+        except PictureError as problem:
+            return f"{encoded.name} of {self._source.name}: {problem.reason}"
 
 
 class FileInputs(Inputs):
@@ -120,7 +120,7 @@ class FileInputs(Inputs):
                 yield problem.named(encoded.name)
                 continue
             read += 1
-            target = None
+            target: Pixels | str | None = None
             if self._targets is not None and read <= with_target:
                 target = self._targets.read(encoded.index)
             yield Item(encoded.index, encoded.name, pixels, target)

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, cast
 
 from ganvas.data.config import DataConfig
-from ganvas.data.folders import is_picture
+from ganvas.data.domains import common_folder, stems
 from ganvas.data.held_out import Examples, held_out_pairs
 from ganvas.data.pack import Pack, open_pack
 from ganvas.data.source_types import PictureSource
@@ -156,21 +156,15 @@ def _partners(source: PictureSource, target: PictureSource) -> dict[int, int]:
     """
     if len(source) == len(target) == 1:
         return {0: 0}
-    places = {_key(name): index for index, name in enumerate(target.listing.names)}
-    keys = [_key(name) for name in source.listing.names]
-    found = {index: places[key] for index, key in enumerate(keys) if key in places}
-    if not found:
-        first = source.listing.names[0]
-        raise DataError(
-            f"None of the {len(source):,} pictures in {source.name} has a target of the same name "
-            f"in {target.name}: for {first} one called {PurePosixPath(first).stem} (of any format) "
-            f"is looked for, but there is {target.listing.names[0]}. Rename them, or leave out "
-            "--target."
-        )
-    return found
-
-
-def _key(name: str) -> str:
-    """What equal names have in common: all but case and the picture's format."""
-    path = PurePosixPath(name)
-    return str(path.with_suffix("") if is_picture(name) else path).casefold()
+    mine, theirs = source.listing.names, target.listing.names
+    for folders in (("", ""), (common_folder(mine), common_folder(theirs))):
+        places = {stem: index for index, stem in enumerate(stems(theirs, folders[1]))}
+        called = stems(mine, folders[0])
+        found = {index: places[stem] for index, stem in enumerate(called) if stem in places}
+        if found:
+            return found
+    raise DataError(
+        f"None of the {len(source):,} pictures in {source.name} has a target of the same name "
+        f"in {target.name}: for {mine[0]} one called {PurePosixPath(mine[0]).stem} (of any format) "
+        f"is looked for, but there is {theirs[0]}. Rename them, or leave out --target."
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from ganvas.data.decoding import Problem, quiet_pillow
@@ -109,6 +110,8 @@ def translate_all(
             written.append(path)
             if len(rows) < ROWS:
                 rows.append(_row(item, result, inputs.has_targets))
+            if isinstance(item.target, str):
+                say(f"  no target of {item.name} on the sheet: {item.target}")
     if not written:
         first = "; ".join(f"{p.name}: {p.reason}" for p in skipped[:3])
         raise DataError(f"There is no picture to translate ({first}).")
@@ -148,7 +151,7 @@ def _translate_one(
 def _row(item: Item, result: Bytes, has_targets: bool) -> list[Image.Image | None]:
     row: list[Image.Image | None] = [cell(item.pixels), cell(result)]
     if has_targets:
-        row.append(None if item.target is None else cell(item.target))
+        row.append(cell(item.target) if isinstance(item.target, np.ndarray) else None)
     return row
 
 

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganvas.networks.layers.products import convolve
+
 
 class NarrowConvolution(nn.Conv2d):
     """(N, inputs, H + size - 1, W + size - 1) -> (N, outputs, H, W), where H and W are even.
@@ -25,5 +27,5 @@ class NarrowConvolution(nn.Conv2d):
             for right in (0, 1)
         ]
         kernel = torch.stack(shifted, 1).flatten(0, 1)
-        bias = None if self.bias is None else self.bias.repeat_interleave(4)
-        return F.pixel_shuffle(F.conv2d(input, kernel, bias, stride=2), 2)
+        y = F.pixel_shuffle(convolve(input, kernel, stride=2, padding=0), 2)
+        return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
