@@ -88,6 +88,17 @@ def test_a_file_of_any_size(ganvas: Command) -> None:
         assert pixels(Path(f"tile{tile}/a.png")).shape == (97, 201, 3)
 
 
+def test_targets_that_cannot_be_shown_are_named(ganvas: Command) -> None:
+    fill_folder(Path("targets/deeper"), [f"{i}.png" for i in range(3)])
+    Path("targets/deeper/2.png").write_text("no picture")
+    fill_folder(Path("four"), [f"{i}.png" for i in range(4)])
+    result = ganvas("translate", "pix2pix", "four", "--target", "targets", "--out", "out")
+    assert result.code == 0, result.err
+    assert "no target of 2.png on the sheet: deeper/2.png of" in result.out
+    assert "no target of 3.png on the sheet:" in result.out
+    assert result.out.count("no target of") == 2
+
+
 def test_own_pictures(ganvas: Command) -> None:
     result = ganvas("translate", "pix2pix", "--out", "own")
     assert result.code == 0, result.err
