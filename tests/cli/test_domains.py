@@ -54,6 +54,7 @@ def test_inspect_names_unequal_pairs(ganvas: Command, pairs: Path, tmp_path: Pat
 def test_inspect_says_that_one_odd_width_stops_the_training(ganvas: Command, pairs: Path) -> None:
     Image.new("RGB", (49, 24)).save(pairs / "5.png")
     shown = ganvas("data", "inspect", pairs, "--pair", "AB")
+    assert "Ready to train" not in shown.out
     assert "Pairs: 7, but training refuses the whole source" in shown.out.replace("\n", " ")
 
 

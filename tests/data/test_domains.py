@@ -317,6 +317,7 @@ def test_values_of_an_attribute_are_domains(tmp_path: Path) -> None:
         ({"source": "avatars:glasses", "domains": "none,rond"}, "Did you mean 'round'"),
         ({"source": "avatars", "domains": "lines,imgae"}, "Did you mean 'image'"),
         ({"source": "avatars", "domains": "lines,bob"}, "into lines and bob"),
+        ({"source": "avatars", "domains": "none,round"}, "write --data avatars:glasses"),
         ({"source": "avatars", "domains": "image,image"}, "twice"),
         ({"source": "avatars", "pair": "AB"}, "segmentation,image"),
         ({"source": "ring", "domains": "a,b"}, "points of the plane"),

@@ -147,8 +147,7 @@ def _duplicates(groups: tuple[tuple[str, ...], ...]) -> Table:
 def _verdict_on_pairs(reports: TwoReports) -> str:
     if reports.pairs is None:
         return f"No pairs: {reports.unpaired}. A cyclegan needs none."
-    odd = sum(problem.kind == "odd width" for problem in reports.source.problems)
-    if odd:
+    if odd := _odd(reports.source):
         return (
             f"Pairs: {reports.pairs:,}, but training refuses the whole source for the {odd:,} of "
             "odd width: crop those to an even width, with the seam in the middle, or remove them."
@@ -164,11 +163,18 @@ def _verdict_on_pairs(reports: TwoReports) -> str:
     return f"Pairs: {reports.pairs:,}. A pix2pix learns from them."
 
 
+def _odd(report: Report) -> int:
+    """How many pictures that should hold two cannot be halved, for which training stops."""
+    return sum(problem.kind == "odd width" for problem in report.problems)
+
+
 def _verdict(report: Report) -> str:
     if report.usable < 2:
         return "Too few usable pictures to train on: at least 2 are needed."
     if 2 * report.usable < report.found:
         return "More than half cannot be used: training would refuse this source."
+    if _odd(report):
+        return "Those of odd width have no halves: training would refuse this source."
     if report.resolution is None:
         return "Ready to train."
     height, width = report.resolution
