@@ -1,5 +1,7 @@
 """Tiny versions of every recipe, and what tests do with them."""
 
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -7,14 +9,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganvas import api
-from ganvas.models import ModelConfig
+from ganvas.models import ModelConfig, build_model
 from ganvas.models.autoencoder_kl import AutoencoderKlConfig
+from ganvas.models.base import Captions, Model
+from ganvas.models.diffusion_config import LatentDiffusionConfig
 from ganvas.models.first_stage import FirstStageConfig
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.stylegan_config import StyleGanConfig
 from ganvas.models.translation_config import CycleGanConfig, TranslationConfig
 from ganvas.recipes import RECIPES, find_recipe
 from ganvas.training.config import RunConfig
+from ganvas.training.first_stage import with_first_stage
 
 OTHER_SIZES = {
     "stylegan2-512": "stylegan2",
@@ -25,6 +30,7 @@ OTHER_SIZES = {
     "autoencoder-kl-tiny": "autoencoder-kl",
     "pix2pix-tiny": "pix2pix",
     "cyclegan-tiny": "cyclegan",
+    "latent-diffusion": "latent-diffusion-tiny",  # and in what is predicted at which times
 }
 """Recipes that differ from another one in sizes, rates and weights only."""
 
@@ -43,10 +49,12 @@ TAKING_CLASSES = [n for n in DISTINCT if "conditional" in type(RECIPES[n].model)
 
 def tiny(recipe: str, *settings: str) -> RunConfig:
     """A recipe small enough to train in a second: 96 images of 16x16 in steps of 8 or 16."""
+    diffuses = isinstance(find_recipe(recipe).model, LatentDiffusionConfig)
     return api.configure(
         recipe,
         resolution=16,
         images=96,
+        first_stage=first_stage() if diffuses else None,
         settings=[
             *_smaller(find_recipe(recipe).model),
             "data.images=40",
@@ -62,6 +70,18 @@ def tiny(recipe: str, *settings: str) -> RunConfig:
     )
 
 
+@cache
+def first_stage() -> Path:
+    """The run of an autoencoder that hardly learnt anything, with maps of 3x8x8."""
+    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="ganvas-first-stage-"))
+    sizes = ("model.downsampling=2", "model.latent_channels=3", "training.images=16")
+    return train_quietly(tiny("autoencoder-kl", *sizes), Path(_FOLDERS[0].name) / "run")
+
+
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
+"""Removed when the tests end."""
+
+
 def _smaller(model: ModelConfig) -> list[str]:
     """What makes the model of a recipe small, as far as not every model has it."""
     if isinstance(model, TranslationConfig):
@@ -73,6 +93,10 @@ def _smaller(model: ModelConfig) -> list[str]:
         return [f"model.{size}" for size in (*sizes, "adversarial_from=0.5")]
     if isinstance(model, FirstStageConfig):
         return ["model.codes=8", "model.code_size=4"]
+    if isinstance(model, LatentDiffusionConfig):
+        sizes = ["multipliers=[1,2]", "blocks=1", "attention=[1]", "head_size=4", "text_width=8"]
+        more = ["text_layers=1", "condition=text", "sampling={sampler: ddim, steps: 2}"]
+        return [f"model.{size}" for size in (*sizes, *more)]
     latents = "model.latent_size=8"
     if isinstance(model, GanConfig):
         steps = min(model.critic_steps, 2)
@@ -84,6 +108,20 @@ def _smaller(model: ModelConfig) -> list[str]:
             sizes += ["discriminator_width=4", "discriminator_max_width=4"]
         return [latents, *(f"model.{size}" for size in sizes)]
     return [latents]
+
+
+CAPTIONS = Captions(("a", "ball", "blue", "red"), 3, ("a red ball", "a blue ball"))
+"""What a model that reads is told where no data is at hand."""
+
+
+def model_of(
+    config: RunConfig,
+    shape: tuple[int, ...],
+    classes: tuple[str, ...] = (),
+    target_shape: tuple[int, ...] | None = None,
+) -> Model:
+    """The model of a configuration; its first stage, if it has one, is as it was drawn."""
+    return build_model(with_first_stage(config).model, shape, classes, target_shape, CAPTIONS)
 
 
 def train_quietly(config: RunConfig, out: Path) -> Path:

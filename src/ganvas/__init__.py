@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         train,
         translate,
     )
+    from ganvas.latent.inversion import invert
     from ganvas.latent.mix import mix
     from ganvas.latent.variation import vary
     from ganvas.latent.walk import interpolate
@@ -39,6 +40,7 @@ __all__ = [
     "evaluate_pictures",
     "evaluate_run",
     "interpolate",
+    "invert",
     "load",
     "load_translator",
     "mix",
@@ -56,6 +58,7 @@ _LATER = {
     "evaluate_pictures": "ganvas.measuring",
     "evaluate_run": "ganvas.measuring",
     "interpolate": "ganvas.latent.walk",
+    "invert": "ganvas.latent.inversion",
     "load": "ganvas.api",
     "load_translator": "ganvas.api",
     "mix": "ganvas.latent.mix",

@@ -21,6 +21,7 @@ from ganvas.evaluation.judge import make_judge
 from ganvas.evaluation.report import write_report
 from ganvas.models import build_model
 from ganvas.models.base import (
+    Captions,
     Encodes,
     LatentModel,
     Model,
@@ -29,14 +30,22 @@ from ganvas.models.base import (
     alternate,
     required_labels,
 )
+from ganvas.models.diffusion_config import FirstStageOf, LatentDiffusionConfig
+from ganvas.models.latent_diffusion import missing_packages
 from ganvas.models.translation import Direction, TranslationModel
 from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
 from ganvas.recipes.choosing import FLIP_HINT, check_choices, choose, leave_open, still_true
 from ganvas.recipes.rules import Facts
-from ganvas.training.announce import Say, headline, result, say_pairs, say_skipped
+from ganvas.training.announce import Say, headline, result, say_captions, say_pairs, say_skipped
+from ganvas.training.captions import known_captions
 from ganvas.training.checkpoint import LAST, TrainingState, load_weights
 from ganvas.training.config import RunConfig, check_domains, override, read_config
 from ganvas.training.distributed import Processes, process_group, wait_for_main
+from ganvas.training.first_stage import (
+    begin_with_first_stage,
+    check_first_stage,
+    with_first_stage,
+)
 from ganvas.training.interrupt import graceful_stop
 from ganvas.training.loop import train as run_loop
 from ganvas.training.memory import explain_memory
@@ -73,6 +82,7 @@ def configure(
     settings: Sequence[str] = (),
     auto: bool = False,
     start_from: str | Path | None = None,
+    first_stage: str | Path | None = None,
 ) -> RunConfig:
     """The configuration of a recipe, or of a file, with changes.
 
@@ -89,6 +99,8 @@ def configure(
         auto: Leave what neither `settings` nor the file sets, and can be chosen by the pictures
             (batch, learning rates, penalty weight, ...), to be chosen when the training starts.
         start_from: A run, or RUN:CHECKPOINT, whose weights are the first ones.
+        first_stage: The run of an autoencoder-kl or a vqvae, in whose latents a latent-diffusion
+            draws.
 
     Raises:
         ConfigError: A name or a value is wrong, or `auto` has nothing to choose; the message says
@@ -110,6 +122,8 @@ def configure(
     ):
         if value is not None:
             values[section][field] = value
+    if first_stage is not None:
+        values["model"] = _in_latents_of(values["model"], first_stage)
     result = still_true(RunConfig.parse(override(values, settings)), before=start)
     if auto:
         of_file = {} if config is None else start.model_dump(mode="json", exclude_unset=True)
@@ -118,6 +132,16 @@ def configure(
     if result.data.target is not None:
         where["target"] = absolute(result.data.target)
     return result.model_copy(update={"data": result.data.model_copy(update=where)})
+
+
+def _in_latents_of(model: dict[str, Any], run: str | Path) -> dict[str, Any]:
+    """The values of a model's configuration with another first stage."""
+    if "first_stage" not in model:
+        raise ConfigError(
+            f"{model['name']} has no first stage, so that --first-stage says nothing to it. Leave "
+            "it out, or train a latent-diffusion."
+        )
+    return {**model, "first_stage": {"run": str(run), "model": None}}
 
 
 def train(
@@ -134,7 +158,7 @@ def train(
         out: The run folder to make (default: runs/MODEL-DATA, numbered if that exists).
         say: Gets what a user should know, one line at a time.
         **changes: With a recipe's name, the arguments of `configure`: data, target, pair, domains,
-            resolution, images, settings, auto, start_from.
+            resolution, images, settings, auto, start_from, first_stage.
 
     Returns:
         The run folder.
@@ -149,7 +173,7 @@ def train(
     resolve_device(config.training.device)  # a wrong one should fail before anything is written
     check_choices(config)
     check_domains(config)
-    config = with_source(config, say)
+    config = with_first_stage(with_source(config, say))
     folder = RunFolder(Path(out) if out is not None else _free_folder(config))
     with process_group(config.training.device) as processes:
         _run(folder, config, processes, say, new=True)
@@ -190,7 +214,8 @@ def load(
             f"{run} holds a {config.model.name}, which translates pictures and has no latent space "
             f"to draw from or to explore: ganvas translate {run} PICTURES --out FOLDER."
         )
-    model = build_model(config.model, *folder.read_data_summary())
+    shape, classes = folder.read_data_summary()
+    model = build_model(config.model, shape, classes, captions=folder.read_captions())
     assert isinstance(model, LatentModel)
     return _ready(model, folder, checkpoint, device, say)
 
@@ -344,16 +369,23 @@ def list_models() -> list[dict[str, Any]]:
 
 def _describe(recipe: Recipe) -> dict[str, Any]:
     shape = (3, *(recipe.data.resolution or (64, 64)))
-    model = build_model(recipe.model, shape, tuple("0123456789"), shape)
+    about = {name: getattr(recipe, name) for name in ("name", "year", "paper", "summary")}
+    config = recipe.model
+    if isinstance(config, LatentDiffusionConfig):
+        if missing_packages():
+            why = "needs pip install 'ganvas[diffusion]'"
+            return {**about, "summary": f"{recipe.summary} ({why})", "parameters": {}, "can": []}
+        like = RECIPES[recipe.name.replace("latent-diffusion", "autoencoder-kl")].model
+        first_stage = FirstStageOf.parse({"model": like})
+        config = config.model_copy(update={"first_stage": first_stage})
+    words = Captions(tuple("0123456789"), longest=1, examples=())
+    model = build_model(config, shape, words.vocabulary, shape, words)
     abilities = {
         "sample": Samples, "reconstruct": Encodes, "interpolate": LatentModel, "mix": Styles,
         "translate": TranslationModel,
     }  # fmt: skip
     return {
-        "name": recipe.name,
-        "year": recipe.year,
-        "paper": recipe.paper,
-        "summary": recipe.summary,
+        **about,
         "parameters": parameter_counts(model),
         "can": [verb for verb, kind in abilities.items() if isinstance(model, kind)],
     }
@@ -377,16 +409,21 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
     if new and config.choose:
         config = _choose(config, pack, processes, say)
     with own_randomness(), explain_memory(config):
-        config = complete(config, pack)
         if not new:
             folder.check_data(pack)
-        state, plan = prepare(config, pack, folder, processes)
+        else:
+            check_first_stage(config, pack)
+        captions = _captions(config, pack, None if new else folder)
+        config = complete(config, pack, captions)
+        state, plan = prepare(config, pack, folder, processes, captions)
         open_eyes(state.model, pack, config, processes, say)
-        transfer = take_over(state, config) if not state.step else None
+        transfer = take_over(state, config, captions) if not state.step else None
+        if not state.step:
+            begin_with_first_stage(state, config, pack, say)
         for note in state.notes:
             say(note)
         if processes.is_main and (new or not folder.data.exists()):
-            folder.write_data_summary(pack, config.data.source)
+            folder.write_data_summary(pack, config.data.source, captions)
         if state.images >= config.training.images and folder.is_finished():
             if processes.is_main and not folder.has_current_report():  # killed before writing it
                 write_report(folder.path)
@@ -397,6 +434,7 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
         say(headline(config, state, plan, pack))
         if transfer is not None:
             say(transfer.text(named=3))
+        say_captions(captions, say)
         say_skipped(config, pack, say)
         say_pairs(config, pack, say)
         with (
@@ -411,6 +449,14 @@ def _train(folder: RunFolder, config: RunConfig, processes: Processes, say: Say,
     if processes.is_main:
         write_report(folder.path)
         say(result(folder, state, reason))
+
+
+def _captions(config: RunConfig, pack: Pack, begun: RunFolder | None) -> Captions | None:
+    """What is known of the captions, as it was when a run was begun; None if it needs none."""
+    if not config.model.needs_captions:
+        return None
+    noted = begun.read_captions() if begun is not None and begun.data.exists() else None
+    return noted or known_captions(pack, config.data)
 
 
 def _choose(config: RunConfig, pack: Pack, processes: Processes, say: Say) -> RunConfig:
@@ -447,7 +493,12 @@ def _open_data(config: RunConfig, processes: Processes) -> Pack:
     """The pack; the first process makes it, the others wait and then read it."""
     if not processes.is_main:
         wait_for_main(processes)
-    pack = open_pack(config.data, progress=processes.is_main, needs_pairs=config.model.needs_pairs)
+    pack = open_pack(
+        config.data,
+        progress=processes.is_main,
+        needs_pairs=config.model.needs_pairs,
+        needs_captions=config.model.needs_captions,
+    )
     if processes.is_main:
         wait_for_main(processes)
     return pack

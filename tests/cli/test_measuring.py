@@ -89,9 +89,24 @@ def test_sample_from_the_best_checkpoint(ganvas: Command, runs: Path) -> None:
     assert "no checkpoint '7'" in wrong.err
 
 
+def test_strengths_of_guidance_that_make_no_sense(ganvas: Command, runs: Path) -> None:
+    no_list = ganvas("evaluate", runs / "gan", *SMALL, "--guidances", "1,two")
+    assert no_list.code == 2
+    assert "no list of numbers" in no_list.err
+    no_guidance = ganvas("evaluate", runs / "gan", *SMALL, "--guidances", "1,2")
+    assert no_guidance.code == 2
+    assert "leave it out" in no_guidance.err
+
+
+@pytest.mark.slow
 def test_a_story_in_small_is_told_once(ganvas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = ("data.images=40", "model.width=4", "training.batch=8", "training.score_every=0")
-    parts = tuple(dataclasses.replace(part, settings=few) for part in story.STORY.parts)
+    few = ("data.images=40", "model.width=8", "training.batch=8", "training.score_every=0")
+    short = {"autoencoder", "vae-wide", "autoencoder-kl-tiny", "latent-diffusion-tiny"}
+    parts = tuple(
+        dataclasses.replace(part, settings=(*part.settings, *few), share=1)
+        for part in story.STORY.parts
+        if part.name in short
+    )
     small = dataclasses.replace(story.STORY, resolution=16, parts=parts)
     monkeypatch.setattr(story, "STORY", small)
     options = functools.partial(measuring.story, options=measuring.Options("random", 24))
@@ -101,7 +116,7 @@ def test_a_story_in_small_is_told_once(ganvas: Command, monkeypatch: pytest.Monk
     assert first.code == 0, first.err
     assert "The autoencoder remembers" in Path("told/story.html").read_text()
     weights = {p: p.stat().st_mtime_ns for p in Path("told").glob("*/checkpoints/*/state.pt")}
-    assert {path.parts[1] for path in weights} == {part.recipe for part in parts}
+    assert {path.parts[1] for path in weights} == {part.name for part in parts}
     assert ganvas(*asked).code == 0
     assert {p: p.stat().st_mtime_ns for p in weights} == weights  # nothing is trained twice
     other = ganvas("story", "--out", "told", "--images", "128")

@@ -19,6 +19,7 @@ from ganvas.evaluation.features.points import PointFeatures
 from ganvas.evaluation.features.random import RandomFeatures
 from ganvas.evaluation.path_length import path_length
 from ganvas.evaluation.protocol import Evaluation
+from ganvas.measuring import bench
 from ganvas.models.base import LatentModel
 from tests.data.making import fill_folder
 from tests.tiny import tiny, train_quietly
@@ -82,7 +83,9 @@ def test_the_classifier_of_avatars_knows_the_truth_about_them(runs: Path) -> Non
 
 def test_measuring_again_gives_the_same(runs: Path) -> None:
     first, second = (measuring.evaluate_run(runs / "gan", QUIET, say=silent) for _ in range(2))
-    assert first.scores == second.scores
+    assert [s for s in first.scores if s.group != "price"] == [
+        s for s in second.scores if s.group != "price"
+    ]
     assert not first.protocol.differences(second.protocol)
 
 
@@ -252,6 +255,6 @@ def test_weights_that_have_diverged(runs: Path, monkeypatch: pytest.MonkeyPatch)
     model = load(runs / "gan", device="cpu", say=silent)
     with torch.no_grad():
         next(model.parameters()).fill_(torch.nan)
-    monkeypatch.setattr(measuring, "load", lambda *_, **__: model)
+    monkeypatch.setattr(bench, "load", lambda *_, **__: model)
     with pytest.raises(RunError, match="not finite"):
         measuring.evaluate_run(runs / "gan", QUIET, say=silent)

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from ganvas.evaluation.protocol import Evaluation
 from ganvas.evaluation.story import CLAIMS, Bound, Order, chapters
+from ganvas.models.diffusion_config import LatentDiffusionConfig
 from ganvas.recipes.story import STORY
 from tests.evaluation.comparing import PROTOCOL, evaluation, score
 
@@ -62,7 +65,7 @@ def test_where_latents_come_from_may_differ_but_nothing_else() -> None:
 
 
 def test_what_was_not_measured_leaves_every_claim_open() -> None:
-    for told in (chapters({}), chapters({part.recipe: evaluation("x") for part in STORY.parts})):
+    for told in (chapters({}), chapters({part.name: evaluation("x") for part in STORY.parts})):
         claims = [claim for chapter in told for claim in chapter.claims]
         assert len(claims) > 10
         assert {claim.holds for claim in claims} == {None}
@@ -72,17 +75,39 @@ def test_what_was_not_measured_leaves_every_claim_open() -> None:
 
 
 def test_every_model_of_the_story_has_claims_about_models_of_the_story() -> None:
-    told = [part.recipe for part in STORY.parts]
+    told = [part.name for part in STORY.parts]
     assert list(CLAIMS) == told
+    assert len(set(told)) == len(told)
     for claims in CLAIMS.values():
         for claim in claims:
             names = {claim.name} if isinstance(claim, Bound) else {claim.first, claim.second}
             assert names <= set(told)
 
 
-def test_all_models_are_trained_alike() -> None:
-    configs = [STORY.config(part) for part in STORY.parts]
-    assert {config.training.images for config in configs} == {STORY.images}
+def test_a_claim_may_be_about_a_multiple() -> None:
+    scores = measured((0.4, 0.6), (1.4, 1.6))
+    assert Order("t", "s", "b", "above", "a", times=2).decide(scores).holds is True
+    assert Order("t", "s", "b", "above", "a", times=2.5).decide(scores).holds is None
+    assert Order("t", "s", "b", "above", "a", times=10).decide(scores).holds is False
+
+
+def test_what_builds_on_an_earlier_run_finds_it(tmp_path: Path) -> None:
+    names = [part.name for part in STORY.parts]
+    building = [part for part in STORY.parts if part.first_stage is not None]
+    assert building
+    for part in building:
+        assert part.first_stage in names[: names.index(part.name)]
+        model = STORY.config(part, tmp_path).model
+        assert isinstance(model, LatentDiffusionConfig)
+        assert model.first_stage.run == str(tmp_path / str(part.first_stage))
+
+
+def test_all_models_are_trained_alike(tmp_path: Path) -> None:
+    configs = [STORY.config(part, tmp_path) for part in STORY.parts]
+    shown = {p.name: c.training.images for p, c in zip(STORY.parts, configs, strict=True)}
+    less = {part.name for part in STORY.parts if part.share < 1}
+    assert {name for name, images in shown.items() if images != STORY.images} == less
+    assert less == {"autoencoder-kl-tiny"}, "its chapter says that it has seen fewer pictures"
     assert len({config.data.model_dump_json() for config in configs}) == 1
     assert configs[0].data.resolution == (STORY.resolution, STORY.resolution)
     assert len({config.training.seed for config in configs}) == 1

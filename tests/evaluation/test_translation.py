@@ -358,7 +358,10 @@ def test_a_run_is_measured_and_kept(runs: Path, name: str) -> None:
     written = Evaluation.model_validate_json((runs / name / "evaluation.json").read_text())
     assert written == found
     assert (runs / name / "evaluation.html").stat().st_size > 10_000
-    assert measuring.evaluate_run(runs / name, QUIET, say=silent).scores == found.scores
+    again = measuring.evaluate_run(runs / name, QUIET, say=silent)
+    assert [s for s in again.scores if s.group != "price"] == [
+        s for s in found.scores if s.group != "price"
+    ]
 
 
 @pytest.mark.usefixtures("few_faces")

@@ -8,7 +8,7 @@ import torch
 from ganvas import api
 from ganvas.errors import ConfigError
 from ganvas.models import build_model
-from ganvas.models.base import Encodes, LatentModel, Model, Samples
+from ganvas.models.base import Encodes, LatentModel, Model, Reads, Samples
 from ganvas.models.phase import Batch, Draws
 from ganvas.models.translation import TranslationModel
 from ganvas.recipes import RECIPES
@@ -22,6 +22,7 @@ from tests.tiny import (
     assert_same_bits,
     final_state,
     is_same,
+    model_of,
     tiny,
     train_quietly,
 )
@@ -103,8 +104,8 @@ def test_shapes_and_ranges(
     if recipe not in TAKING_CLASSES and conditional:
         pytest.skip("takes no classes")
     shape = (channels, *size)
-    config = tiny(recipe, *classes(recipe, conditional)).model
-    model = build_model(config, shape, ("cat", "dog")).eval()
+    config = tiny(recipe, *classes(recipe, conditional))
+    model = model_of(config, shape, ("cat", "dog")).eval()
     assert isinstance(model, LatentModel)
     images = torch.rand(5, *shape) * 2 - 1
     labels = torch.tensor([0, 1, 0, 1, 0]) if conditional else None
@@ -152,9 +153,9 @@ def test_shapes_and_ranges_of_translations(
 @every_drawing
 def test_labels_matter_only_to_conditional_models(recipe: str) -> None:
     for conditional in (False, True)[: 1 + (recipe in TAKING_CLASSES)]:
-        config = tiny(recipe, *classes(recipe, conditional)).model
+        config = tiny(recipe, *classes(recipe, conditional))
         torch.manual_seed(0)
-        model = build_model(config, (3, 16, 16), ("cat", "dog")).eval()
+        model = model_of(config, (3, 16, 16), ("cat", "dog")).eval()
         assert isinstance(model, LatentModel)
         latents = torch.randn(4, model.latent_size)
         move(model)
@@ -170,9 +171,7 @@ def test_labels_matter_only_to_conditional_models(recipe: str) -> None:
 @every_recipe
 def test_phases_reach_every_weight(recipe: str) -> None:
     """A network left out of the losses would silently stay as it was."""
-    model = build_model(
-        tiny(recipe, *classes(recipe, True)).model, (3, 16, 16), ("a", "b"), (3, 16, 16)
-    )
+    model = model_of(tiny(recipe, *classes(recipe, True)), (3, 16, 16), ("a", "b"), (3, 16, 16))
     move(model)
     idle = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     for progress in (0.0, 0.2, 0.9):  # some networks grow
@@ -180,6 +179,8 @@ def test_phases_reach_every_weight(recipe: str) -> None:
             draws = Draws(torch.Generator().manual_seed(0), slice(0, 8), 8)
             batch = Batch(torch.rand(8, 3, 16, 16) * 2 - 1, torch.arange(8) % 2, draws)
             batch.targets = torch.rand(8, 3, 16, 16) * 2 - 1
+            if isinstance(model, Reads):
+                batch.captions = model.tokenise(["a red ball", "a blue ball"] * 4)
             batch.progress = progress
             total = phase.loss(batch).total
             assert torch.isfinite(total)
@@ -213,7 +214,10 @@ def test_recipes_left_out_differ_in_numbers_only() -> None:
         "width", "max_width", "latent_size", "mapping_layers", "generator", "discriminator",
         "discriminator_width", "discriminator_max_width", "r1_gamma", "path_length_weight",
         "style_mixing", "discriminator_layers", "blocks", "code_size", "optimizer", "downsampling",
-        "adversarial_from", "decay",
+        "adversarial_from", "decay", "multipliers", "attention", "head_size", "text_width",
+        "text_layers", "first_stage", "condition", "sampling", "prediction", "schedule",
+        "min_snr_gamma",
+        "prediction", "schedule", "min_snr_gamma",
     }  # fmt: skip
     for name, like in OTHER_SIZES.items():
         model, other = (RECIPES[n].model.model_dump(exclude=free) for n in (name, like))

@@ -32,10 +32,10 @@ def story(
         Path, typer.Option(help="Folder for the runs and the page; a finished run in it is kept.")
     ] = Path("story"),
     images: Annotated[
-        int | None, typer.Option(help="Budget of every model, in images shown.", min=1)
+        int | None, typer.Option(help="Budget of a model, in images shown.", min=1)
     ] = None,
 ) -> None:
-    """Train autoencoder, VAE, GAN and DCGAN on equal terms; write the page that compares them."""
+    """Train from the autoencoder to latent diffusion, and write the page that compares them."""
     import dataclasses
 
     from ganvas import measuring

@@ -58,15 +58,29 @@ def evaluate(
     likelihood_pictures: Annotated[
         int, typer.Option(help="Of a VAE: pictures whose likelihood is measured, at most.", min=6)
     ] = 250,
+    captions: Annotated[
+        int,
+        typer.Option(
+            help="Of a model that reads captions: those that its pictures are checked for.", min=0
+        ),
+    ] = 300,
+    guidances: Annotated[
+        str | None,
+        typer.Option(
+            help="Of latent diffusion with classes or captions: strengths of guidance whose effect "
+            "is measured, too: 1,2,4,8 (takes as long again for each)."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print evaluation.json instead.")] = False,
 ) -> None:
     """Measure a run against real pictures that it never saw, or pictures against pictures."""
     from ganvas import measuring
-    from ganvas.evaluation.table import evaluation_table
+    from ganvas.evaluation.table import evaluation_table, guidance_table
 
     options = measuring.Options(
         features, n, seed, checkpoint, weights,
         likelihood_samples=likelihood_samples, likelihood_pictures=likelihood_pictures,
+        captions=captions, guidances=_strengths(guidances),
     )  # fmt: skip
     is_run = (Path(subject) / "config.yaml").is_file()
     if is_run and resolution is not None:
@@ -93,5 +107,17 @@ def evaluate(
             subject, against or "", options, resolution=resolution, say=say
         )
     typer.echo(found.model_dump_json(indent=1) if json else evaluation_table(found))
+    if found.guided and not json:
+        typer.echo(f"\n{guidance_table(found)}")
     if is_run and not json:
         typer.echo(f"Page with pictures: {Path(subject) / 'evaluation.html'}")
+
+
+def _strengths(text: str | None) -> tuple[float, ...]:
+    """The numbers of a list such as 1,2,4,8."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(
+            f"--guidances {text} is no list of numbers: give strengths such as 1,2,4,8."
+        ) from None

@@ -1,5 +1,6 @@
 """Lists and choices as a user writes them: 1,2,3 and cat,dog."""
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -14,6 +15,20 @@ def seed_list(text: str, option: str) -> list[int]:
     if not all(part.isascii() and part.isdecimal() and len(part) <= 18 for part in parts):
         raise ConfigError(f"{option} {text!r} is not a list of whole numbers like 1,2,3.")
     return [int(part) for part in parts]
+
+
+def number_list(text: str, option: str) -> list[float]:
+    """The numbers in "0.5,1"; raises ConfigError, naming the option, where one is something else.
+
+    Infinities and NaN are no numbers.
+    """
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)):
+        raise ConfigError(f"{option} {text!r} is not a list of numbers like 0.5,1.")
+    return numbers
 
 
 def label_list(text: str | None) -> list[str]:

@@ -8,9 +8,13 @@ import typer
 from ganvas.cli import (
     compare,
     data,
+    directions,
+    edit,
     evaluate,
+    export,
     failures,
     import_,
+    invert,
     mix,
     models,
     reconstruct,
@@ -37,8 +41,12 @@ app.command("sample")(sample.sample)
 app.command("translate")(translate.translate)
 app.command("reconstruct")(reconstruct.reconstruct)
 app.command("interpolate")(walk.interpolate)
+app.command("invert")(invert.invert)
 app.command("mix")(mix.mix)
 app.command("vary")(vary.vary)
+app.command("edit")(edit.edit)
+app.command("directions")(directions.directions)
+app.command("export")(export.export)
 app.command("import")(import_.import_)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)

@@ -52,6 +52,14 @@ def train(
             "channels, widths and classes may differ.",
         ),
     ] = None,
+    first_stage: Annotated[
+        Path | None,
+        typer.Option(
+            help="For latent-diffusion: the run of the autoencoder-kl or vqvae in whose latents it "
+            "draws.",
+            metavar="RUN",
+        ),
+    ] = None,
 ) -> None:
     """Train a model; with nothing else, cartoon faces to a good generator in about five minutes."""
     from ganvas import api
@@ -71,6 +79,7 @@ def train(
         settings=set_ or [],
         auto=auto,
         start_from=from_,
+        first_stage=first_stage,
     )
     _exit_if_interrupted(api.train(chosen, out=out, say=typer.echo))
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ganvas.errors import DataError
 
+from .captions import CaptionFiles, find_caption_files, read_captions
 from .decoding import MAX_BYTES, PictureError, Problem
 from .folders import classify, is_junk, is_picture
 from .source_types import Encoded, Listing, PictureSource, printable, stamp
@@ -31,17 +32,41 @@ _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 class ArchiveSource(PictureSource):
     """The picture files in a ZIP."""
 
-    def __init__(self, name: str, path: Path, entries: list[zipfile.ZipInfo], listing: Listing):
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        entries: list[zipfile.ZipInfo],
+        listing: Listing,
+        captions: CaptionFiles,
+    ):
         super().__init__(name, {"zip": stamp(path)}, listing)
         self._path = path
         self._entries = entries
+        self._captions = captions
 
     def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
         """Read these entries."""
         with _open_zip(self.name, self._path) as archive:
             for index in indices.tolist():
-                content = _read_entry(archive, self._entries[index])
+                content = _read_entry(archive, self._entries[index], MAX_BYTES + 1)
                 yield Encoded(index, self.listing.names[index], content)
+
+    def captions(self) -> list[str | None] | None:
+        """Of texts beside the pictures, and of tables."""
+        pictures = [entry.filename for entry in self._entries]
+        with _open_zip(self.name, self._path) as archive:
+
+            def read(entry: str, most: int) -> bytes:
+                content = _read_entry(archive, archive.getinfo(entry), most)
+                if isinstance(content, PictureError):
+                    raise DataError(
+                        f"The captions {entry} of {self.name} cannot be read: {content.reason}. "
+                        "Pack the ZIP anew, without it if it holds no captions."
+                    )
+                return content
+
+            return read_captions(self.name, self._captions, pictures, read)
 
 
 def _open_zip(name: str, path: Path) -> zipfile.ZipFile:
@@ -54,10 +79,13 @@ def _open_zip(name: str, path: Path) -> zipfile.ZipFile:
         ) from None
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | PictureError:
+def _read_entry(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int
+) -> bytes | PictureError:
+    """The first bytes of an entry, which may be no larger than a picture may be."""
     try:
         with archive.open(entry) as stream:
-            content = stream.read(MAX_BYTES + 1)  # whatever the header says
+            content = stream.read(most)  # whatever the header says
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         return PictureError("truncated", f"its entry in the ZIP is damaged ({error})")
     if len(content) > MAX_BYTES:
@@ -95,15 +123,18 @@ def open_archive(name: str, path: Path) -> ArchiveSource:
     usable = [e for e in pictures if e.compress_type in _METHODS]
     names = tuple(printable(e.filename) for e in usable)
     classes = classify(names)
+    readable = [e.filename for e in files if e.compress_type in _METHODS]
+    others = [other for other in readable if not is_picture(other)]
+    captions = find_caption_files([e.filename for e in usable], others)
     listing = Listing(
         names,
         classes.labels,
         classes.names,
         refused,
-        len(files) - len(pictures),
+        len(files) - len(pictures) - len(captions),
         classes.notes,
     )
-    return ArchiveSource(name, path, usable, listing)
+    return ArchiveSource(name, path, usable, listing, captions)
 
 
 def _check_name(name: str, entry: zipfile.ZipInfo) -> None:

@@ -4,12 +4,14 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganvas.errors import DataError
 
+from .captions import CaptionFiles, find_caption_files, read_captions
 from .decoding import MAX_BYTES, SUFFIXES, PictureError, Problem
 from .source_types import Encoded, Listing, PictureSource, printable
 
@@ -68,14 +70,41 @@ def classify(names: Sequence[str]) -> Classes:
 class FolderSource(PictureSource):
     """A folder of picture files."""
 
-    def __init__(self, name: str, root: Path, files: list[_File], listing: Listing):
-        super().__init__(name, {"folder": str(root), "files": files}, listing)
-        self._paths = [root / relative for relative, _, _ in files]
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        files: list[_File],
+        listing: Listing,
+        captions: CaptionFiles,
+    ):
+        identity: dict[str, Any] = {"folder": str(root), "files": files}
+        if captions:  # named only where there are some: other packs keep their names
+            identity["captions"] = [_stamped(root, relative) for relative in captions.names]
+        super().__init__(name, identity, listing)
+        self._root = root
+        self._files = [relative for relative, _, _ in files]
+        self._captions = captions
 
     def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
         """Read these files."""
         for index in indices.tolist():
-            yield Encoded(index, self.listing.names[index], read_file(self._paths[index]))
+            path = self._root / self._files[index]
+            yield Encoded(index, self.listing.names[index], read_file(path))
+
+    def captions(self) -> list[str | None] | None:
+        """Of texts beside the pictures, and of tables."""
+        return read_captions(self.name, self._captions, self._files, self._read_text)
+
+    def _read_text(self, relative: str, most: int) -> bytes:
+        try:
+            with (self._root / relative).open("rb") as stream:
+                return stream.read(most)
+        except OSError as error:
+            raise DataError(
+                f"The captions {relative} of {self.name} cannot be read ({error.strerror}). Make "
+                "the file readable, or remove it."
+            ) from None
 
 
 def read_file(path: Path) -> bytes | PictureError:
@@ -101,25 +130,32 @@ def open_folder(name: str, path: Path) -> FolderSource:
     root = path.resolve()
     files: list[_File] = []
     refused: list[Problem] = []
-    ignored = 0
+    others: list[str] = []
     for relative in _walk(root, refused):
         if not is_picture(relative):
-            ignored += 1
+            others.append(relative)
             continue
         problem = _check_entry(root, relative)
         if problem is not None:
             refused.append(problem.named(printable(relative)))
             continue
-        status = (root / relative).stat()
-        files.append((relative, status.st_size, status.st_mtime_ns))
+        files.append(_stamped(root, relative))
     if not files:
-        raise DataError(_no_pictures(name, ignored, refused))
+        raise DataError(_no_pictures(name, len(others), refused))
+    safe = [relative for relative in others if _check_entry(root, relative) is None]
+    captions = find_caption_files([relative for relative, _, _ in files], safe)
     names = [printable(relative) for relative, _, _ in files]
     classes = classify(names)
     listing = Listing(
-        tuple(names), classes.labels, classes.names, tuple(refused), ignored, classes.notes
-    )
-    return FolderSource(name, root, files, listing)
+        tuple(names), classes.labels, classes.names, tuple(refused), len(others) - len(captions),
+        classes.notes,
+    )  # fmt: skip
+    return FolderSource(name, root, files, listing, captions)
+
+
+def _stamped(root: Path, relative: str) -> _File:
+    status = (root / relative).stat()
+    return relative, status.st_size, status.st_mtime_ns
 
 
 def _walk(root: Path, refused: list[Problem]) -> Iterator[str]:

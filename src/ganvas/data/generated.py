@@ -99,6 +99,10 @@ class AvatarSource(DrawnSource):
         """The code of the attribute for each of these faces, int64 (N,)."""
         return np.asarray(self.attributes(indices)[self.attribute], np.int64)
 
+    def captions(self, indices: range) -> list[str] | None:
+        """A sentence on each of these faces."""
+        return avatars.captions(self.attributes(indices))
+
     def attributes(self, indices: range) -> dict[str, NDArray[Any]]:
         """The truth: every attribute of these faces, (N,) each."""
         return avatars.draw_attributes(indices, _SEED)

@@ -170,6 +170,15 @@ def known_attributes(
     )
 
 
+def held_out_captions(pack: Pack, config: DataConfig, examples: Examples) -> tuple[str, ...] | None:
+    """The captions of what `held_out_examples` gave; None where the data has none."""
+    if not _is_drawn(config.source):
+        return None if pack.captions is None else tuple(pack.captions[i] for i in examples.indices)
+    source = open_domains(config).source
+    found = source.captions(_places(examples)) if isinstance(source, DrawnSource) else None
+    return None if found is None else tuple(found)
+
+
 def _training_rows(pack: Pack, name: str, count: int) -> NDArray[np.int64] | None:
     """What is left of one domain."""
     return np.sort(_order(pack)[count:]) if count and not _is_drawn(name) else None

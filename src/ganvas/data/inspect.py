@@ -1,6 +1,7 @@
 """Looking a source over before training: what is in it, what is wrong with it, file by file."""
 
 import dataclasses
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ganvas.errors import DataError
+
 from .chunks import chunks, map_chunks
 from .config import DataConfig
 from .decoding import Change, Facts, Part, PictureError, Problem, examine, quiet_pillow, size_of
@@ -20,6 +23,8 @@ from .progress import progress_bar
 from .source_types import DrawnSource, Encoded, PictureSource, PointSource, Source
 from .sources import open_source
 from .survey import survey
+
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,29 @@ class Report:
     """(height, width) that would be chosen automatically."""
     channels: int | None
     """Channels that would be chosen automatically."""
+    captions: "CaptionReport | None"
+    """What is said of the pictures, where anything is."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
         return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class CaptionReport:
+    """What `ganvas data inspect` tells about captions."""
+
+    count: int
+    """Pictures that have one."""
+    longest: int
+    """Words of the longest."""
+    words: int
+    """Different words in all of them."""
+    examples: tuple[str, ...]
+    without: tuple[str, ...]
+    """Pictures that have none."""
+    problem: str | None
+    """Why they cannot be read."""
 
 
 def inspect(name: str, *, progress: bool = True) -> Report:
@@ -176,6 +200,33 @@ def _inspect_generated(source: DrawnSource | PointSource) -> Report:
         changes=(),
         resolution=source.resolution if isinstance(source, DrawnSource) else None,
         channels=source.channels if isinstance(source, DrawnSource) else None,
+        captions=_captions_of_drawn(source) if isinstance(source, DrawnSource) else None,
+    )
+
+
+def _captions_of_drawn(source: DrawnSource) -> CaptionReport | None:
+    found = source.captions(range(DEFAULT_COUNT))
+    return None if found is None else _report_captions(found, [""] * len(found))
+
+
+def _captions_of_stored(source: PictureSource) -> CaptionReport | None:
+    try:
+        found = source.captions()
+    except DataError as error:
+        return CaptionReport(0, 0, 0, (), (), str(error))
+    return None if found is None else _report_captions(found, source.listing.names)
+
+
+def _report_captions(found: Sequence[str | None], names: Sequence[str]) -> CaptionReport:
+    captions = [text for text in found if text is not None]
+    words = [re.findall(r"\w+", text.lower()) for text in captions]
+    return CaptionReport(
+        count=len(captions),
+        longest=max(map(len, words), default=0),
+        words=len({word for caption in words for word in caption}),
+        examples=tuple(captions[:_EXAMPLES]),
+        without=tuple(name for name, text in zip(names, found, strict=True) if text is None),
+        problem=None,
     )
 
 
@@ -241,6 +292,7 @@ def _report(source: PictureSource, looks: Sequence[_Look]) -> Report:
         changes=tuple(changes),
         resolution=seen.resolution() if usable else None,
         channels=(1 if all(fact.grey for fact in facts) else 3) if usable else None,
+        captions=_captions_of_stored(source),
     )
 
 

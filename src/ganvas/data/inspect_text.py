@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .decoding import Problem
-from .inspect import Report, Spread, TwoReports
+from .inspect import CaptionReport, Report, Spread, TwoReports
 
 NAMES_SHOWN = 10
 """How many names are listed under one reason; `--json` has all."""
@@ -47,6 +47,8 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     if report.classes:
         yield Text(f"\nClasses: {len(report.classes)}", style="bold")
         yield _classes(report.classes)
+    if report.captions:
+        yield from _captions(report.captions, report.found)
     if report.problems:
         yield Text(f"\nCannot be used: {len(report.problems)}", style="bold red")
         yield _names_by(_causes(report.problems))
@@ -59,6 +61,23 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield Text(f"\nThe same file again, byte for byte: {extra}", style="bold yellow")
         yield _duplicates(report.duplicates)
     yield Text(_verdict(report), style="bold")
+
+
+def _captions(captions: CaptionReport, pictures: int) -> Iterator[RenderableType]:
+    if captions.problem is not None:
+        yield Text("\nCaptions", style="bold red")
+        yield Text(captions.problem)
+        return
+    yield Text(f"\nCaptions: {captions.count:,} of {pictures:,}", style="bold")
+    yield Text(f"the longest of {captions.longest} words, {captions.words:,} different words")
+    for example in captions.examples:
+        yield Text(f"  {example}")
+    if captions.without:
+        yield Text(
+            f"Without a caption: {_some(captions.without)}. A model that learns from captions "
+            "needs one for every picture.",
+            style="yellow",
+        )
 
 
 def _overview(report: Report) -> Table:

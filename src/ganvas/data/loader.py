@@ -37,6 +37,7 @@ class Loader:
         paired: Show of the second domain what belongs to the images: the same rows, mirrored and
             cut alike. Else it has an order of its own.
         jitter: Show windows of 1 / (1 + jitter) of the sides, enlarged (pictures only).
+        tokens: The caption of each row of the pack as the numbers of its words, (len(pack), L).
 
     Raises:
         ConfigError: `batch` is not a multiple of `world`.
@@ -55,6 +56,7 @@ class Loader:
         target_rows: NDArray[np.int64] | None = None,
         paired: bool = False,
         jitter: float = 0.0,
+        tokens: NDArray[np.int64] | None = None,
     ):
         if batch < 1 or batch % world:
             raise ConfigError(
@@ -68,6 +70,7 @@ class Loader:
         self._flip = flip and pack.images.ndim == 4
         self._jitter = jitter if pack.images.ndim == 4 else 0.0
         self._paired = paired
+        self._tokens = tokens
         self._order = _Order((), np.arange(len(pack)) if rows is None else rows, seed)
         self._target_order = self._order
         if pack.target is not None and not paired:
@@ -97,6 +100,12 @@ class Loader:
         positions = self._positions(position)
         images = self._pack.target.images[self._target_order.rows(positions)]
         return self._shown(images, positions, stream=0 if self._paired else _STREAMS)
+
+    def fetch_captions(self, position: int) -> Tensor | None:
+        """The captions of what `fetch` gives, int64 (B, L); None where there are none."""
+        if self._tokens is None:
+            return None
+        return torch.from_numpy(self._tokens[self._order.rows(self._positions(position))])
 
     def _positions(self, position: int) -> NDArray[np.int64]:
         return np.arange(self._share) + (position + self._offset)

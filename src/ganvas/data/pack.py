@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,12 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganvas.errors import DataError
+from ganvas.files import write_text
 
+from .captions import complete
 from .config import DataConfig
 from .decoding import Problem, quiet_pillow
 from .domains import Domains, open_domains
 from .packing import Contents, write_arrays
-from .source_types import digest
+from .source_types import DrawnSource, PictureSource, Source, digest
 from .two_packs import write_two
 
 FORMAT_VERSION = 1
@@ -37,6 +40,7 @@ FORMAT_VERSION = 1
 
 _SETTINGS = {"resolution", "channels", "images", "fit", "background"}
 _TARGET = "target"
+_CAPTIONS = "captions.json"
 _UNFINISHED = ".packing-"
 _ABANDONED_AFTER = 24 * 3600  # seconds: no packing takes a day without touching its folder
 
@@ -90,6 +94,12 @@ class Pack:
         """Where each picture came from, in the order of `images`."""
         return tuple(json.loads((self.folder / "names.json").read_text(encoding="utf-8")))
 
+    @cached_property
+    def captions(self) -> tuple[str, ...] | None:
+        """What each picture shows, in words; None where not every picture has a caption."""
+        path = self.folder / _CAPTIONS
+        return tuple(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
 
 def open_pack(
     config: DataConfig,
@@ -97,6 +107,7 @@ def open_pack(
     cache: Path | None = None,
     progress: bool = True,
     needs_pairs: bool | None = None,
+    needs_captions: bool = False,
 ) -> Pack:
     """Open the pack of a source from the cache, packing it now if it is not there.
 
@@ -106,19 +117,24 @@ def open_pack(
         progress: Whether to show a progress bar when it takes long.
         needs_pairs: Whether the model learns from pairs, so that two domains without are refused
             (`config.model.needs_pairs` of a run). The pack is the same either way.
+        needs_captions: Whether the model learns from captions, so that pictures without are refused
+            (`config.model.needs_captions`).
 
     Raises:
-        DataError: The source is missing or unusable, there are no pairs, or the cache cannot be
-            written.
+        DataError: The source is missing or unusable, there are no pairs or no captions, or the
+            cache cannot be written.
         ConfigError: A setting makes no sense for this source.
     """
     domains = open_domains(config)
     folder = _folder(domains, config, cache or cache_folder())
     pack = _read(folder)
     unfit = pack is not None and pack.target is not None and needs_pairs and not pack.paired
-    if pack is not None and not unfit:
-        return pack
-    return _make(domains, config, folder, progress, bool(needs_pairs))  # if unfit, says why
+    if pack is None or unfit:
+        pack = _make(domains, config, folder, progress, bool(needs_pairs))  # if unfit, says why
+    if needs_captions and pack.captions is None:  # not complete, or of an earlier version
+        write_text(pack.folder / _CAPTIONS, json.dumps(_captions(domains.source, pack.folder)))
+        pack = dataclasses.replace(pack)  # which reads them
+    return pack
 
 
 def find_pack(config: DataConfig, *, cache: Path | None = None) -> Pack | None:
@@ -205,6 +221,9 @@ def _fill(
     """Write everything of a pack; what is in the second domain into a folder of its own."""
     if domains.target is None:
         contents = write_arrays(domains.source, config, folder, progress)
+        with contextlib.suppress(DataError):  # only a model that needs them need say what is wrong
+            captions = _captions(domains.source, folder)
+            (folder / _CAPTIONS).write_text(json.dumps(captions), encoding="utf-8")
         _write_index(folder, domains.source.name, contents, None)
         return
     inner = folder / _TARGET
@@ -216,6 +235,22 @@ def _fill(
     both = digest([contents.fingerprint, other.fingerprint, paired])
     contents = dataclasses.replace(contents, fingerprint=both)
     _write_index(folder, domains.source.name, contents, "paired" if paired else "unpaired")
+
+
+def _captions(source: Source, folder: Path) -> tuple[str, ...]:
+    """The captions of the pictures in a pack's folder, whose names are there already.
+
+    Raises:
+        DataError: Not every picture has one, or they cannot be read.
+    """
+    names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
+    captions: Sequence[str | None] | None = None
+    if isinstance(source, PictureSource) and (found := source.captions()) is not None:
+        by_name = dict(zip(source.listing.names, found, strict=True))
+        captions = [by_name[name] for name in names]
+    elif isinstance(source, DrawnSource):
+        captions = source.captions(range(len(names)))
+    return complete(source.name, names, captions)
 
 
 def _write_index(

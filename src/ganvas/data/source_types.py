@@ -58,6 +58,14 @@ class PictureSource(ABC):
     def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
         """Read the pictures at these ascending indices, one after the other."""
 
+    def captions(self) -> list[str | None] | None:
+        """The caption of each picture, None where one has none; None where there are none at all.
+
+        Raises:
+            DataError: There are some, but they cannot be read.
+        """
+        return None
+
 
 class DrawnSource(ABC):
     """Pictures that the package draws itself, any number of them at any resolution."""
@@ -85,6 +93,10 @@ class DrawnSource(ABC):
     @abstractmethod
     def labels(self, indices: range) -> NDArray[np.int64] | None:
         """The class of each of these pictures; None where there are no classes."""
+
+    def captions(self, indices: range) -> list[str] | None:
+        """What each of these pictures shows, in words; None where there are none."""
+        return None
 
 
 class PointSource(ABC):

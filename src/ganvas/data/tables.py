@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from ganvas.errors import DataError
 
 from .archives import MAX_RATIO
+from .captions import COLUMNS, tidy
 from .decoding import MAX_BYTES, PictureError
 from .folders import read_file
 from .source_types import Encoded, Listing, PictureSource, digest, printable, stamp
 
 _BATCH = 64  # rows held in memory at a time, fewer where they could be large:
 _BYTES_AT_ONCE = 512 * 2**20
+_TEXTS = 4096  # the same of captions
 
 
 def _require(module: str, purpose: str) -> ModuleType:
@@ -43,6 +45,7 @@ class _Columns:
     label: str | None
     classes: tuple[str, ...]
     images: tuple[tuple[str, bool], ...]  # all columns that could be `image`, and their `nested`
+    caption: str | None
 
 
 class TableSource(PictureSource):
@@ -88,6 +91,17 @@ class ParquetSource(TableSource):
                     yield Encoded(start + row, self.listing.names[start + row], content)
                 start += rows
 
+    def captions(self) -> list[str | None] | None:
+        """Of the column of texts, if there is one."""
+        column = self._columns.caption
+        if column is None:
+            return None
+        captions: list[str | None] = []
+        for path in self._shards:
+            with _open_file(path) as file:
+                captions += _read_captions(file, column)
+        return captions
+
 
 @contextlib.contextmanager
 def _open_file(path: Path) -> Iterator[Any]:
@@ -130,7 +144,15 @@ def _read_rows(
         start = stop
 
 
-def _rows_at_once(group: Any, image: str) -> int:
+def _read_captions(file: Any, column: str) -> Iterator[str | None]:
+    """The texts of a column, each cut as soon as it is read."""
+    for group in range(file.num_row_groups):
+        size = _rows_at_once(file.metadata.row_group(group), column, _TEXTS)
+        for batch in file.iter_batches(size, row_groups=[group], columns=[column]):
+            yield from (tidy(value.as_py()) for value in batch.column(0))
+
+
+def _rows_at_once(group: Any, name: str, most: int = _BATCH) -> int:
     """Rows to read at a time, such that they cannot fill the memory.
 
     Any row may hold the column's largest value, which a dictionary stores once, and that value may
@@ -140,11 +162,11 @@ def _rows_at_once(group: Any, image: str) -> int:
         ValueError: The column grows as only a decompression bomb does.
     """
     parts = [group.column(i) for i in range(group.num_columns)]
-    mine = [part for part in parts if part.path_in_schema.split(".")[0] == image]
+    mine = [part for part in parts if part.path_in_schema.split(".")[0] == name]
     size = int(sum(part.total_uncompressed_size for part in mine))
     if size > MAX_BYTES and size > MAX_RATIO * sum(part.total_compressed_size for part in mine):
-        raise ValueError(f"its column {image!r} would grow to {size >> 20:,} MiB, as bombs do")
-    return max(1, min(_BATCH, _BYTES_AT_ONCE // max(1, size)))
+        raise ValueError(f"its column {name!r} would grow to {size >> 20:,} MiB, as bombs do")
+    return max(1, min(most, _BYTES_AT_ONCE // max(1, size)))
 
 
 def _cell(value: Any, nested: bool) -> bytes | PictureError:
@@ -207,7 +229,11 @@ def _find_columns(path: Path, schema: Any) -> _Columns:
     image = next((field for field in images if of_type.get(field.name) == "Image"), images[0])
     nested = {field.name: field.type.num_fields > 0 for field in images}
     label, classes = _label_column(schema, features)
-    return _Columns(image.name, nested[image.name], label, classes, tuple(sorted(nested.items())))
+    texts = [field.name for field in schema if _holds_texts(field.type)]
+    return _Columns(
+        image.name, nested[image.name], label, classes, tuple(sorted(nested.items())),
+        _caption_column(texts),
+    )  # fmt: skip
 
 
 def _features(schema: Any) -> dict[str, dict[str, Any]]:
@@ -225,6 +251,18 @@ def _holds_bytes(kind: Any) -> bool:
     binary = ("binary", "large_binary")
     inner = [kind.field(i) for i in range(kind.num_fields)]  # of a struct
     return str(kind) in binary or any(f.name == "bytes" and str(f.type) in binary for f in inner)
+
+
+def _holds_texts(kind: Any) -> bool:
+    """Whether a column holds a text in each row, or a list of them."""
+    texts = ("string", "large_string", "string_view")
+    values = getattr(kind, "value_type", kind)  # of a list or a dictionary
+    return str(values) in texts
+
+
+def _caption_column(texts: Sequence[str]) -> str | None:
+    """The column with captions, of those with texts."""
+    return next((name for name in COLUMNS if name in texts), None)
 
 
 def _label_column(
@@ -293,6 +331,11 @@ class HubSource(TableSource):
                 ) from None
             yield Encoded(index, self.listing.names[index], _hub_bytes(row[self._columns.image]))
 
+    def captions(self) -> list[str | None] | None:
+        """Of the column of texts, if there is one."""
+        column = self._columns.caption
+        return None if column is None else [tidy(value) for value in self._all[column]]
+
 
 def _hub_bytes(value: dict[str, Any] | None) -> bytes | PictureError:
     if value and value["bytes"] is not None:
@@ -342,7 +385,10 @@ def open_hub(name: str) -> HubSource:
     kinds = {n: f for n, f in rows.features.items() if isinstance(f, datasets.ClassLabel)}
     label = next(iter(kinds), None)
     classes = tuple(map(printable, kinds[label].names)) if label else ()
-    columns = _Columns(images[0], True, label, classes, tuple((n, True) for n in images))
+    texts = [n for n, f in rows.features.items() if "string" in str(f)]
+    columns = _Columns(
+        images[0], True, label, classes, tuple((n, True) for n in images), _caption_column(texts)
+    )
     values = list(rows[label]) if label else []
     codes, classes, notes = _classes(values, columns)
     names = tuple(f"{repository}:{split}#{row}" for row in range(len(rows)))

@@ -16,6 +16,7 @@ from ganvas._version import __version__
 from ganvas.errors import ConfigError, RunError
 from ganvas.evaluation import curves, page, ranking
 from ganvas.evaluation.curves import Chart
+from ganvas.evaluation.guidance import by_guidance, guidance_charts
 from ganvas.evaluation.protocol import TRANSLATED, Evaluation
 from ganvas.evaluation.ranking import Table
 from ganvas.evaluation.report import duration, moment
@@ -136,6 +137,7 @@ def write_comparison(
         views={view.entry.name: view for view in _views(entries, chapters)},
         tables=_tables(entries),
         curves=_curves(entries),
+        guided={e.name: _guided(e.evaluation) for e in entries if e.evaluation.guided},
         colours={entry.name: number for number, entry in enumerate(entries)},
         in_words=ranking.protocol_in_words,
         translations=all(e.evaluation.protocol.draws == TRANSLATED for e in entries),
@@ -155,6 +157,15 @@ def comparison_table(entries: Sequence[Entry]) -> str:
     """The scores side by side as plain text for the terminal."""
     _check(entries)
     return comparison_text(_tables(entries))
+
+
+def _guided(evaluation: Evaluation) -> dict[str, object]:
+    """What the page shows of the strengths of guidance."""
+    return {
+        "n": evaluation.guided[0].n,
+        "charts": guidance_charts(evaluation),
+        "tables": ranking.tables(by_guidance(evaluation)),
+    }
 
 
 def _tables(entries: Sequence[Entry]) -> list[Table]:

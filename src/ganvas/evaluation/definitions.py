@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from ganvas.evaluation.estimate import Estimate
 from ganvas.evaluation.protocol import Better, Group, Score
@@ -18,6 +18,23 @@ class Definition(NamedTuple):
     digits: int
     about: str
 
+
+_READ = (
+    "as a classifier reads it off; the floor is what it reads off the real pictures of these "
+    "captions"
+)
+_ASKED = {
+    "hair_style": "Hair style",
+    "hair_colour": "Hair colour",
+    "expression": "Expression",
+    "glasses": "Glasses",
+    "beard": "Beard",
+    "hat": "Hat",
+    "hat_colour": "Colour of the hat",
+    "earrings": "Earrings",
+    "shirt_colour": "Colour of the shirt",
+    "background": "Background",
+}
 
 DEFINITIONS: dict[str, Definition] = {
     "frechet_distance": Definition(
@@ -112,6 +129,11 @@ DEFINITIONS: dict[str, Definition] = {
         "Sharpness of reconstructions", "reconstruction", "floor", 3,
         "High-frequency energy of the reconstructions over that of the pictures themselves.",
     ),
+    "reconstruction_distance": Definition(
+        "Feature distance of reconstructions", "reconstruction", "lower", 3,
+        "Mean Euclidean distance between the features of an unseen picture and of its "
+        "reconstruction: forgives a shift by a pixel, which PSNR does not.",
+    ),
     "nll": Definition(
         "NLL, nats", "likelihood", "lower", 2,
         "Minus the log-probability of an unseen picture with 8 bits a value (or a bound on it, for "
@@ -132,8 +154,42 @@ DEFINITIONS: dict[str, Definition] = {
         "Latent dimensions whose posterior mean varies by more than 0.01 (variance) over the "
         "pictures (Burda et al. 2016, section 4): the others say nothing of a picture.",
     ),
+    "asked_class": Definition(
+        "Class as asked", "asked", "higher", 3,
+        "Share of the pictures that the classifier takes for the class that was asked for, OVER; "
+        "the floor is the share of real pictures that it takes for what they are.",
+    ),
+    "asked_class_worst": Definition(
+        "Class as asked, worst", "asked", "higher", 3,
+        "The same of the class that is drawn worst, OVER.",
+    ),
+    "asked_all": Definition(
+        "All as asked", "asked", "higher", 3,
+        f"Share of the faces that have everything that their caption names, OVER, {_READ}.",
+    ),
+    "asked_nothing_else": Definition(
+        "Nothing else", "asked", "higher", 3,
+        "Share of the faces without glasses, beard, hat or earrings where their caption does not "
+        f"mention them, OVER, {_READ}.",
+    ),
+    **{
+        f"asked_{name}": Definition(
+            f"{label} as asked", "asked", "higher", 3,
+            f"Share of the faces that have the {label.lower()} that their caption names, OVER, "
+            f"{_READ}.",
+        )
+        for name, label in _ASKED.items()
+    },
+    "sampling_seconds": Definition(
+        "Seconds a picture", "price", "lower", 5,
+        "Time to draw one picture, drawn 64 at once, the mean over such batches.",
+    ),
+    "translating_seconds": Definition(
+        "Seconds a picture", "price", "lower", 5, "Time to translate one picture, 64 at once."
+    ),
 }  # fmt: skip
-"""By name. Those against a known truth are in `ganvas.evaluation.truth`."""
+"""By name. Those against a known truth are in `ganvas.evaluation.truth`; for OVER stands what a
+share is of."""
 
 _MEAN_PICTURE = "Baseline: always the mean of the training targets."
 
@@ -216,5 +272,5 @@ def _score(
 
 def order(scores: Sequence[Score]) -> tuple[Score, ...]:
     """Scores by group, in the order in which they should be read."""
-    groups = ("generation", "translation", "truth", "latent", "reconstruction", "likelihood")
+    groups = get_args(Group)
     return tuple(sorted(scores, key=lambda score: groups.index(score.group)))

@@ -5,9 +5,9 @@ the floor of every score, real against other real pictures at the same n, and sh
 copies. Pictures stream through in batches; only vectors and a few numbers of each are kept.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganvas.data.config import DataConfig
-from ganvas.data.held_out import held_out_examples, training_rows
+from ganvas.data.held_out import held_out_captions, held_out_examples, training_rows
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack
 from ganvas.errors import DataError
@@ -29,11 +29,12 @@ from ganvas.evaluation.inception_score import inception_score
 from ganvas.evaluation.kernel import energy_distance, kernel_distance
 from ganvas.evaluation.manifold import manifold_scores
 from ganvas.evaluation.memorisation import Memorisation, memorisation
+from ganvas.evaluation.prompting import faces_of, reads_captions, words_for
 from ganvas.evaluation.protocol import Protocol, Score, Split
 from ganvas.evaluation.reconstruction import psnr, ssim
 from ganvas.evaluation.sharpness import energy_ratio, high_frequency_energy
 from ganvas.evaluation.truth import avatar_scores, toy_scores
-from ganvas.models.base import Encodes, LatentModel, Samples, normal_latents
+from ganvas.models.base import Encodes, LatentModel
 from ganvas.pictures import to_uint8
 
 BATCH = 64
@@ -56,6 +57,10 @@ class Real:
     """Which of them, in this order."""
     labels: NDArray[np.int64] | None
     """Of `rows`."""
+    captions: tuple[str, ...] | None = None
+    """Of `rows`, where they are known."""
+    attributes: Mapping[str, NDArray[Any]] | None = None
+    """Of `rows`, where they are avatars: all of them, by name."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -122,7 +127,20 @@ class Reference:
         )
 
     def labels_for(self, model: LatentModel, n: int) -> Tensor | None:
-        """Classes with the frequencies of the real pictures (n,), for a conditional model."""
+        """What a conditional model is asked for: what the real pictures are, in their order.
+
+        Returns:
+            Classes (n,), or of a model that reads the words of captions (n, L); in these, words
+            that it never read count as one unknown word.
+        """
+        if reads_captions(model):
+            if self.pictures.captions is None:
+                raise DataError(
+                    f"This model draws what captions say, but {self.source} has none: give real "
+                    "pictures with captions, as it was trained on."
+                )
+            in_turn = np.resize(np.array(self.pictures.captions, object), n).tolist()
+            return words_for(model, in_turn)
         if not model.classes:
             return None
         if self.pictures.labels is None:
@@ -132,21 +150,6 @@ class Reference:
             )
         numbers = class_numbers(self.classes, model.classes, self.source)
         return torch.from_numpy(numbers[np.resize(self.pictures.labels, n)]).to(model.device)
-
-
-@dataclass(frozen=True)
-class Fakes:
-    """What was drawn, and how."""
-
-    observed: Observed
-    draws: str
-    sampling_seconds: float
-    feature_seconds: float
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """What took how long."""
-        return {"sampling": self.sampling_seconds, "features": self.feature_seconds}
 
 
 def as_tensor(images: NDArray[np.generic]) -> Tensor:
@@ -172,13 +175,18 @@ def real_pictures(
         examples = held_out_examples(pack, config, "test", n)
         if len(examples.indices) >= FEWEST:
             rows = np.arange(len(examples.indices))
-            chosen = Real(examples.images, rows, examples.labels)
+            said = held_out_captions(pack, config, examples)
+            faces = faces_of(config, examples.indices)
+            chosen = Real(examples.images, rows, examples.labels, said, faces)
             return chosen, _of_pack(pack, training[:MOST_TRAINING]), ()
         notes.append(
             "No pictures were held out from training, so the scores compare with the training "
             "pictures and cannot tell copying from learning (data.held_out keeps some back)."
         )
-    chosen, others = _of_pack(pack, training[:n]), _of_pack(pack, training[n:][:MOST_TRAINING])
+    chosen, others = (
+        _of_pack(pack, training[:n], config),
+        _of_pack(pack, training[n:][:MOST_TRAINING]),
+    )
     if len(chosen) < FEWEST:
         raise DataError(
             f"{config.source} has {len(chosen)} pictures to compare with; at least {FEWEST} are "
@@ -239,34 +247,6 @@ def observe(
     )
 
 
-def draw(model: LatentModel, reference: Reference, n: int, seed: int, advance: Advance) -> Fakes:
-    """Draw n pictures, of the classes of the real ones, and observe them."""
-    draws = "prior" if isinstance(model, Samples) else "N(0, I), for want of a prior"
-    clock = {"sampling": 0.0}
-    labels = reference.labels_for(model, n)
-
-    def batches() -> Iterator[Tensor]:
-        for start in range(0, n, BATCH):
-            began = time.perf_counter()
-            count = min(BATCH, n - start)
-            chosen = None if labels is None else labels[start : start + count]
-            images = model.decode_all(latents_of(model, count, seed + start), chosen)
-            clock["sampling"] += time.perf_counter() - began
-            yield images.cpu() if images.ndim == 2 else as_tensor(to_uint8(images))
-
-    began = time.perf_counter()
-    observed = observe(batches(), reference.features, advance)
-    total = time.perf_counter() - began
-    return Fakes(observed, draws, clock["sampling"], total - clock["sampling"])
-
-
-def latents_of(model: LatentModel, n: int, seed: int) -> Tensor:
-    """Latents of the prior; standard normal ones where the model defines no distribution."""
-    if isinstance(model, Samples):
-        return model.sample_latents(n, seed)
-    return normal_latents(n, model.latent_size, seed, model.device)
-
-
 def generation_scores(reference: Reference, fakes: Observed) -> list[Score]:
     """Everything about the pictures drawn, each with its floor."""
     n = len(fakes.features)
@@ -308,7 +288,8 @@ def reconstruction_scores(model: LatentModel, reference: Reference) -> list[Scor
     pictures = reference.pictures
     pictures = Real(pictures.images, pictures.rows[:_RECONSTRUCTED], pictures.labels)
     labels = reference.labels_for(model, len(pictures))
-    signal, similarity, before, after = [], [], [], []
+    features = reference.features
+    signal, similarity, before, after, distances = [], [], [], [], []
     for index, images in enumerate(pictures.batches()):
         part = slice(index * BATCH, index * BATCH + len(images))
         chosen = None if labels is None else labels[part]
@@ -318,11 +299,14 @@ def reconstruction_scores(model: LatentModel, reference: Reference) -> list[Scor
         similarity.append(ssim(images.float(), decoded.float()))
         before.append(high_frequency_energy(images))
         after.append(high_frequency_energy(decoded))
+        there, back = (features.extract(part).features for part in (images, decoded))
+        distances.append((there - back).norm(dim=1))
     detail = energy_ratio(torch.cat(before), torch.cat(after))
     return [
         make_score("psnr", mean(torch.cat(signal)), None),
         make_score("ssim", mean(torch.cat(similarity)), None),
         make_score("reconstruction_sharpness", detail, 1.0),
+        make_score("reconstruction_distance", mean(torch.cat(distances)), None),
     ]
 
 
@@ -348,8 +332,15 @@ def _compare(real: Observed, fake: Observed) -> dict[str, Estimate]:
     return scores
 
 
-def _of_pack(pack: Pack, rows: NDArray[np.int64]) -> Real:
-    return Real(pack.images, rows, None if pack.labels is None else pack.labels[rows])
+def _of_pack(pack: Pack, rows: NDArray[np.int64], config: DataConfig | None = None) -> Real:
+    """Rows of a pack, with a configuration also what is known of them."""
+    labels = None if pack.labels is None else pack.labels[rows]
+    if config is None:
+        return Real(pack.images, rows, labels)
+    faces = faces_of(config, rows)
+    said = pack.captions
+    of_rows = None if said is None else tuple(said[row] for row in rows.tolist())
+    return Real(pack.images, rows, labels, of_rows, faces)
 
 
 def shuffled(rows: NDArray[np.int64]) -> NDArray[np.int64]:

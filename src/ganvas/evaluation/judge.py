@@ -17,7 +17,7 @@ That it is biased does no harm here, where always the same number of pictures is
 import torch
 from torch import Tensor
 
-from ganvas.data.held_out import Examples, held_out_examples, held_out_pairs
+from ganvas.data.held_out import Examples, held_out_captions, held_out_examples, held_out_pairs
 from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack
 from ganvas.evaluation.evaluate import as_tensor
@@ -27,7 +27,8 @@ from ganvas.evaluation.features.random import RandomFeatures
 from ganvas.evaluation.frechet import frechet_distance
 from ganvas.evaluation.kernel import energy_distance
 from ganvas.evaluation.pairwise import levels
-from ganvas.models.base import Encodes, LatentModel, Model, Samples
+from ganvas.evaluation.prompting import reads_captions, words_for
+from ganvas.models.base import Diffuses, Encodes, LatentModel, Model, Samples
 from ganvas.models.translation import TranslationModel
 from ganvas.pictures import to_uint8
 from ganvas.training.config import RunConfig
@@ -38,6 +39,8 @@ _SEED = 3_000_000_000
 _BATCH = 64
 _TRANSLATED = 250
 """Pictures that are translated, at most."""
+_DRAWN_IN_STEPS = 250
+"""Pictures that are drawn by a model that takes many steps to one, at most."""
 
 
 def make_judge(pack: Pack, config: RunConfig, model: Model) -> Judge | None:
@@ -54,18 +57,24 @@ def make_judge(pack: Pack, config: RunConfig, model: Model) -> Judge | None:
         domains = held_out_pairs(pack, config.data, "validation", _TRANSLATED)
         few = min(len(examples.images) for examples in domains) < 2
         return None if few else _TranslationJudge(domains, model, paired=pack.paired)
-    examples = held_out_examples(pack, config.data, "validation", None)
+    count = _DRAWN_IN_STEPS if isinstance(model, Diffuses) else None
+    examples = held_out_examples(pack, config.data, "validation", count)
     if len(examples.images) < 2:
         return None
-    return _DrawingJudge(pack, examples, model) if isinstance(model, Samples) else (
-        _ReconstructionJudge(examples)
-    )  # fmt: skip
+    if not isinstance(model, Samples):
+        return _ReconstructionJudge(examples)
+    labels = _labels(model, examples)
+    if reads_captions(model):
+        said = held_out_captions(pack, config.data, examples)
+        assert said is not None  # it has learnt from the captions of the others
+        labels = words_for(model, said)
+    return _DrawingJudge(pack, examples, labels, model)
 
 
 class _DrawingJudge:
     """Compares as many drawings as there are validation pictures with those."""
 
-    def __init__(self, pack: Pack, examples: Examples, model: Model) -> None:
+    def __init__(self, pack: Pack, examples: Examples, labels: Tensor | None, model: Model) -> None:
         self._features: Features
         count = f"{len(examples.images):,} validation"
         if len(pack.shape) == 1:
@@ -74,7 +83,7 @@ class _DrawingJudge:
         else:
             self._features, self._distance = RandomFeatures(model.device), frechet_distance
             self.name = f"Fréchet distance, random features, {count} pictures"
-        self._examples = examples
+        self._examples, self._asked = examples, labels
         self._real: Tensor | None = None  # observed when first asked for
 
     def __call__(self, model: Model) -> float:
@@ -84,8 +93,7 @@ class _DrawingJudge:
         if self._real is None:
             self._real = self._features.extract(as_tensor(self._examples.images)).features
         count = len(self._real)
-        labels = _labels(model, self._examples)
-        images = model.decode_all(model.sample_latents(count, _SEED), labels)
+        images = model.decode_all(model.sample_latents(count, _SEED), self._asked)
         drawn = images.cpu() if images.ndim == 2 else as_tensor(to_uint8(images))
         return self._distance(self._real, self._features.extract(drawn).features)
 

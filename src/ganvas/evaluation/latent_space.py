@@ -7,18 +7,26 @@ from ganvas.evaluation.equivariance import SMALLEST, drawing, equivariance
 from ganvas.evaluation.features.base import Features
 from ganvas.evaluation.path_length import path_length
 from ganvas.evaluation.protocol import Score
-from ganvas.models.base import LatentModel, Samples, class_labels
+from ganvas.models.base import Diffuses, LatentModel, Samples, class_labels
 from ganvas.models.stylegan import StyleGan
 
+_PATHS = 1_000
+"""Short steps for the path length, at most; each needs two pictures."""
+_PATHS_IN_STEPS = 100
+"""The same for a model that takes many steps to a picture."""
 _MOVED = 100
 """Pictures for the equivariance; each is drawn four times."""
 
 
 def latent_scores(model: LatentModel, features: Features, n: int, seed: int) -> list[Score]:
-    """How even the latent space is, for pictures drawn from a prior, and what its pictures do."""
+    """How even the latent space is, for pictures drawn from a prior, and what its pictures do.
+
+    Of n pictures, and fewer where few are enough.
+    """
     if len(model.shape) == 1 or not isinstance(model, Samples):
         return []
-    length = make_score("path_length", path_length(model, features, n, seed), None)
+    paths = min(n, _PATHS_IN_STEPS if isinstance(model, Diffuses) else _PATHS)
+    length = make_score("path_length", path_length(model, features, paths, seed), None)
     return [length, *equivariance_scores(model, min(n, _MOVED), seed)]
 
 

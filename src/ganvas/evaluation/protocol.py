@@ -41,8 +41,9 @@ class Protocol(Record):
     seed: int
     """Of the first picture drawn; the next ones have seed + 1, ..."""
     draws: str
-    """Where the latents came from: "prior", or what stood in for one; "pictures" for pictures,
-    and `TRANSLATED` for what was translated from pictures of the other domain."""
+    """Where the latents came from: "prior", or what stood in for one, and whether the captions of
+    the real pictures were asked for; "pictures" for pictures, and `TRANSLATED` for what was
+    translated from pictures of the other domain."""
     truncation: float | None = None
     """Truncation of the latents; None for none."""
 
@@ -52,7 +53,17 @@ class Protocol(Record):
 
 
 Better = Literal["lower", "higher", "floor"]
-Group = Literal["generation", "translation", "truth", "latent", "reconstruction", "likelihood"]
+Group = Literal[
+    "generation",
+    "translation",
+    "asked",
+    "truth",
+    "latent",
+    "reconstruction",
+    "likelihood",
+    "price",
+]
+"""In the order in which they are told."""
 
 
 class Score(Record):
@@ -96,6 +107,15 @@ class LikelihoodProtocol(Record):
     """KL divergence from the posterior to the prior in nats, of each latent dimension."""
 
 
+class Guided(Record):
+    """What a model draws with one strength of guidance."""
+
+    guidance: float
+    n: int
+    """Pictures on each side."""
+    scores: tuple[Score, ...]
+
+
 class Evaluation(Record):
     """All scores of one model, or folder, with the protocol that they share."""
 
@@ -116,6 +136,8 @@ class Evaluation(Record):
     """Time for "sampling", "features", "metrics"."""
     likelihood: LikelihoodProtocol | None = None
     """Of a VAE of pictures."""
+    guided: tuple[Guided, ...] = ()
+    """Of a model with guidance, what it does (--guidances), from weak to strong."""
     sampling_speed: float | None = None
     """Pictures drawn per second, on `device`."""
     parameters: dict[str, int] = {}

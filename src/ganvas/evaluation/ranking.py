@@ -16,10 +16,12 @@ Mark = Literal["best", "level", ""]
 GROUPS = {
     "generation": "Pictures drawn",
     "translation": "Pictures translated",
+    "asked": "What was asked for",
     "truth": "Against the known truth",
     "reconstruction": "Reconstructions",
     "likelihood": "Likelihood",
     "latent": "Latent space",
+    "price": "Price",
 }
 """The groups of scores in the order in which they are shown, with their titles."""
 

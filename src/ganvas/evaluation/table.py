@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from ganvas.evaluation import ranking
+from ganvas.evaluation.guidance import by_guidance
 from ganvas.evaluation.protocol import TRANSLATED, Better, Evaluation, Protocol, Score
 from ganvas.evaluation.ranking import Mark, Table
 
@@ -28,6 +29,15 @@ def evaluation_table(evaluation: Evaluation) -> str:
             row.insert(4, text)
     lines = [*_aligned(rows, left={0, len(head) - 1}), "", *_protocol(evaluation.protocol)]
     return _joined([*lines, *(f"Note: {note}" for note in evaluation.notes)])
+
+
+def guidance_table(evaluation: Evaluation) -> str:
+    """What every strength of guidance does, side by side.
+
+    Returns:
+        Lines without a final newline.
+    """
+    return comparison_text(ranking.tables(by_guidance(evaluation)))
 
 
 def comparison_text(tables: Sequence[Table]) -> str:

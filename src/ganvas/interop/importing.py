@@ -9,16 +9,9 @@ Where the weights come from, whose they are and what was left out stands in impo
 import contextlib
 import hashlib
 import io
-import itertools
-import json
 import re
-import shlex
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,19 +22,17 @@ from ganvas._version import __version__
 from ganvas.data.progress import progress_bar
 from ganvas.data.sources import IMPORTED
 from ganvas.errors import ConfigError, RunError
-from ganvas.files import explain_disk_errors, write_text
+from ganvas.interop.new_run import check_free, free_folder, new_folder, write_run
 from ganvas.interop.official import Official, Weights, understand
 from ganvas.interop.official_records import printable, read_official
 from ganvas.interop.pickles import RefusedError, Stream
 from ganvas.models import build_model
 from ganvas.models.base import Model
 from ganvas.recipes import find_recipe
-from ganvas.training.checkpoint import TrainingState, save_checkpoint
-from ganvas.training.config import RunConfig, write_config
+from ganvas.training.checkpoint import TrainingState
+from ganvas.training.config import RunConfig
 from ganvas.training.ema import Ema
-from ganvas.training.prepare import parameter_counts
 from ganvas.training.run_folder import RunFolder
-from ganvas.training.run_log import RunLog
 from ganvas.training.step import make_optimizers
 
 Advance = Callable[[int], None]
@@ -95,11 +86,8 @@ def import_official(
             `out` cannot be written. Nothing is left behind.
     """
     file = Path(file)
-    target = _free_folder(file) if out is None else Path(out)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise RunError(
-            f"{target} is there already and not an empty folder. Choose another with --out."
-        )
+    target = free_folder(file.stem) if out is None else Path(out)
+    check_free(target)
     with _explained(file), _opened(file) as stream:
         size = _size(stream)
         with progress_bar("Importing", 4 * size // _CHUNK + 1, show=progress) as in_chunks:
@@ -118,8 +106,9 @@ def import_official(
                 "notes": notes,
                 "ganvas": __version__,
             }
-            with _new_folder(target) as folder:
-                _write(folder, config, official, state, origin)
+            classes = tuple(str(i) for i in range(official.classes))
+            with new_folder(target) as folder:
+                write_run(folder, config, state, classes, origin)
             advance(size)
     return Imported(target, official.licence or _NO_LICENCE, notes)
 
@@ -261,56 +250,3 @@ def _fitting(weights: Weights, plan: Model, name: str) -> dict[str, Tensor]:
                 "in the network of its size"
             )
     return state
-
-
-@contextlib.contextmanager
-def _new_folder(target: Path) -> Iterator[RunFolder]:
-    """A folder that appears under its name only when it is complete."""
-    with explain_disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            yield RunFolder(temporary)
-            temporary.chmod(0o755)
-            if target.exists():
-                target.rmdir()
-            temporary.rename(target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-
-
-def _write(
-    folder: RunFolder,
-    config: RunConfig,
-    official: Official,
-    state: TrainingState,
-    origin: Mapping[str, object],
-) -> None:
-    write_config(config, folder.config)
-    write_text(folder.path / "import.json", json.dumps(origin, indent=1))
-    summary = {
-        "source": IMPORTED, "count": 0, "shape": list(official.shape),
-        "classes": [str(i) for i in range(official.classes)],
-        "class_counts": [0] * official.classes, "fingerprint": "", "skipped": [],
-    }  # fmt: skip
-    write_text(folder.data, json.dumps(summary, indent=1))
-    save_checkpoint(state, folder.checkpoints, keep=1)
-    log = RunLog(folder.log)
-    log.write(
-        "start",
-        images=0,
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join(["ganvas", *sys.argv[1:]]),
-        versions={"ganvas": __version__, "torch": torch.__version__},
-        device="imported",
-        precision="float32",
-        parameters=parameter_counts(state.model),
-    )
-
-
-def _free_folder(file: Path) -> Path:
-    """runs/NAME, with the first free number behind it."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.stem).strip(".-") or "imported"
-    candidates = (Path("runs") / (name if i == 1 else f"{name}-{i}") for i in itertools.count(1))
-    return next(path for path in candidates if not path.exists())

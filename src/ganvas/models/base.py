@@ -3,7 +3,8 @@
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 from ganvas.errors import ConfigError
 from ganvas.models.phase import Phase
 from ganvas.settings import Settings
+
+if TYPE_CHECKING:
+    from ganvas.models.diffusion_config import Sampling
 
 Noise = Literal["constant", "random", "none"]
 """The noise that a StyleGAN adds to its maps: always the same, that of a seed, or no noise."""
@@ -24,6 +28,23 @@ class ModelSettings(Settings):
 
     needs_pairs: ClassVar[bool | None] = None
     """Whether every picture must have its partner in a second domain; None: there is no second."""
+
+    @property
+    def needs_captions(self) -> bool:
+        """Whether the model learns from a caption of every picture."""
+        return False
+
+
+@dataclass(frozen=True)
+class Captions:
+    """What a model that learns from captions has to know of them before it is built."""
+
+    vocabulary: tuple[str, ...]
+    """The words of the training captions, sorted."""
+    longest: int
+    """Words of the longest of them, with punctuation, without what marks begin and end."""
+    examples: tuple[str, ...]
+    """Some of the captions, to draw where no text is asked for."""
 
 
 class Model(nn.Module, ABC):
@@ -201,6 +222,40 @@ class Styles(Protocol):
 
     def centre(self) -> Tensor:
         """The mean of w over the latents, (latent_size,): what truncation pulls towards."""
+        ...
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """A model that draws what a caption asks for."""
+
+    def tokenise(self, captions: Sequence[str], *, lenient: bool = False) -> Tensor:
+        """Captions -> the numbers of their words (N, L) int64, which `decode` takes as labels.
+
+        Args:
+            captions: What to draw, or to learn from.
+            lenient: Read what can be read, as training does: cut what is too long, and take words
+                that are not in the vocabulary for the unknown one.
+
+        Raises:
+            ConfigError: Not lenient, and a caption is empty, too long or has unknown words.
+        """
+        ...
+
+
+@runtime_checkable
+class Diffuses(Protocol):
+    """A model that draws in several steps, from noise to a picture."""
+
+    def drawing(
+        self, sampling: "Sampling | None", advance: Callable[[int], None] | None
+    ) -> contextlib.AbstractContextManager[None]:
+        """Within, `decode` draws with this sampler, and reports how far it has come.
+
+        Args:
+            sampling: The sampler, its steps and the guidance; None: as the model is configured.
+            advance: Called with the pictures that were finished since the last call.
+        """
         ...
 
 

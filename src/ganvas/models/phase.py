@@ -89,6 +89,8 @@ class Batch:
     targets: Tensor | None = None
     """Pictures of the second domain, (N, C', H', W') in [-1, 1], for models that translate: each
     the partner of the image in its row where the model learns from pairs, else any."""
+    captions: Tensor | None = None
+    """The numbers of the words of each picture's caption, (N, L) int64, for models that read."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from ganvas.models.phase import Adam
 from ganvas.models.schedule import Schedule
 from ganvas.models.vae_config import VaeConfig
 from ganvas.recipes.compression import COMPRESSION_RECIPES
+from ganvas.recipes.diffusion import DIFFUSION_RECIPES
 from ganvas.recipes.recipe import Recipe as Recipe
 from ganvas.recipes.styles import STYLE_RECIPES
 from ganvas.recipes.translation import TRANSLATION_RECIPES
@@ -250,6 +251,7 @@ RECIPES: dict[str, Recipe] = {
         *COMPRESSION_RECIPES,
         *STYLE_RECIPES,
         *TRANSLATION_RECIPES,
+        *DIFFUSION_RECIPES,
     )
 }
 

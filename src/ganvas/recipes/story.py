@@ -1,10 +1,11 @@
-"""The story from the autoencoder to DCGAN as data: what is trained, on what, and what to say of it.
+"""The story from the autoencoder to latent diffusion: what is trained, and what to say of it.
 
-Every model sees the same pictures, as many of them, at the same size; whether the story is true is
-measured (`ganvas.evaluation.story`).
+Every model sees the same pictures at the same size, and as many of them as can be afforded; whether
+the story is true is measured (`ganvas.evaluation.story`).
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ganvas.recipes import find_recipe
 from ganvas.training.config import RunConfig, override
@@ -14,17 +15,29 @@ from ganvas.training.config import RunConfig, override
 class Part:
     """One model of a story, and its chapter."""
 
-    recipe: str
+    name: str
+    """Of its run; no other part has it."""
     title: str
     text: str
     """Paragraphs, parted by empty lines."""
     settings: tuple[str, ...] = ()
     """What differs from the recipe, as for --set."""
+    of_recipe: str | None = None
+    """Its recipe, where that is not called like the run."""
+    share: float = 1.0
+    """Of the story's images that it is shown."""
+    first_stage: str | None = None
+    """The earlier part in whose latents this one works."""
+
+    @property
+    def recipe(self) -> str:
+        """What it is trained by."""
+        return self.of_recipe or self.name
 
 
 @dataclass(frozen=True)
 class Story:
-    """Models in the order of their invention, trained alike."""
+    """Models in the order of their invention, trained on the same pictures."""
 
     title: str
     introduction: str
@@ -32,19 +45,26 @@ class Story:
     source: str
     resolution: int
     images: int
-    """Shown to every model."""
+    """Shown to every model, but for its share."""
     parts: tuple[Part, ...]
 
-    def config(self, part: Part) -> RunConfig:
-        """The complete configuration of a part's run."""
+    def config(self, part: Part, folder: Path) -> RunConfig:
+        """The complete configuration of a part's run.
+
+        Args:
+            part: One of the parts.
+            folder: Where the runs of the story lie, each under its part's name.
+        """
         values = find_recipe(part.recipe).config.model_dump(mode="json")
+        if part.first_stage is not None:
+            values["model"]["first_stage"]["run"] = str(folder / part.first_stage)
         return RunConfig.parse(
             override(
                 values,
                 [
                     f"data.source={self.source}",
                     f"data.resolution={self.resolution}",
-                    f"training.images={self.images}",
+                    f"training.images={max(1, round(self.images * part.share))}",
                     *part.settings,
                 ],
             )
@@ -52,11 +72,12 @@ class Story:
 
 
 STORY = Story(
-    title="From the autoencoder to DCGAN",
+    title="From the autoencoder to latent diffusion",
     introduction=(
-        "Four models that learn to draw, in the order in which they were invented. All have seen "
-        "the same number of the same pictures, cartoon faces of 48 by 48 pixels whose attributes "
-        "are known, and are measured against faces that none of them has seen.\n\n"
+        "Eight models that learn to draw, in the order in which they were invented. All have seen "
+        "the same pictures, cartoon faces of 48 by 48 pixels whose attributes are known, and as "
+        "many of them, but for one, whose chapter says so; they are measured against faces that "
+        "none of them has seen.\n\n"
         "Each chapter makes claims that the measurements decide: they are computed from the "
         "numbers, not written beside them."
     ),
@@ -101,6 +122,52 @@ STORY = Story(
             "& Chintala 2015): an edge learned in one place is known in all. Here narrower than in "
             "the paper, and with a penalty on the discriminator's gradient that keeps the game "
             "from collapsing (Mescheder, Geiger & Nowozin 2018).",
+        ),
+        Part(
+            "vae-wide",
+            "More numbers do not cure the VAE of its blur",
+            "The models of the next chapters keep 576 numbers of a face, twelve by twelve places "
+            "with four each. So that nobody can say that this alone makes them sharp, here is the "
+            "VAE with as many: the same networks, nine times the code.\n\n"
+            "Each number that carries something of the face costs in the KL term what it says. "
+            "What is not worth its price is given up.",
+            ("model.width=32", "model.latent_size=576"),
+            of_recipe="vae",
+        ),
+        Part(
+            "vqvae-tiny",
+            "The VQ-VAE keeps a map of words",
+            "Instead of numbers that are anything, each of twelve by twelve places of a face gets "
+            "one of 512 codes, a vocabulary that is learned, too (van den Oord, Vinyals & "
+            "Kavukcuoglu 2017). That is nine bits a place, far less than any other model here "
+            "keeps; and no KL term pulls the codes of different faces together.\n\n"
+            "Codes put down at random spell no face: the paper trains a second model that knows "
+            "which maps occur.",
+        ),
+        Part(
+            "autoencoder-kl-tiny",
+            "The KL autoencoder gives back sharply",
+            "The first stage of latent diffusion (Rombach et al. 2022, after Esser, Rombach & "
+            "Ommer 2021): an autoencoder whose code is a map four times smaller than the face "
+            "each way. It is judged by the features of a network beside the pixels, and by a "
+            "discriminator that learns to tell what comes back from what went in. The KL term is "
+            "a millionth: it keeps the numbers small and asks for nothing else.\n\n"
+            "Its networks work at the full size of the picture and take long, so it has seen "
+            "fewer faces than the others: a third of them.",
+            share=1 / 3,
+        ),
+        Part(
+            "latent-diffusion-tiny",
+            "Latent diffusion draws best, and takes its time",
+            "What the KL autoencoder lacks, a distribution of its maps, is what diffusion learns: "
+            "noise is put on a map until nothing is left of it, and a network learns to take it "
+            "off again, little by little (Ho, Jain & Abbeel 2020; Rombach et al. 2022). There is "
+            "no game that could fail, and no mean of all that a pixel could be: every step "
+            "decides a little.\n\n"
+            "But what a GAN draws in one pass of its network, this model draws in twenty. It has "
+            "learned from maps of the chapter before, and comes on top of that training.",
+            ("model.condition=none",),
+            first_stage="autoencoder-kl-tiny",
         ),
     ),
 )

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from ganvas.errors import ConfigError
 from ganvas.models import ModelConfig, build_model
-from ganvas.models.base import Model
+from ganvas.models.base import Captions, Model
+from ganvas.models.latent_diffusion import LatentDiffusion
 from ganvas.models.translation import TranslationModel
 from ganvas.networks.dcgan import base_grid
 from ganvas.networks.layers.equalised import EqualisedConv2d, EqualisedLinear
@@ -75,6 +76,7 @@ class Layout:
         classes: Of its data.
         target_shape: Of the pictures of its second domain, where there is one. Between models that
             translate channels must agree, so those tell nothing of colours.
+        captions: What is known of those it learnt from, where it did.
     """
 
     def __init__(
@@ -83,17 +85,20 @@ class Layout:
         shape: tuple[int, ...],
         classes: tuple[str, ...],
         target_shape: tuple[int, ...] | None = None,
+        captions: Captions | None = None,
     ) -> None:
         self.shape = shape
         self.target_shape = target_shape
         with torch.device("meta"):
-            model = build_model(config, shape, classes, target_shape)
+            model = build_model(config, shape, classes, target_shape, captions)
+            self.words = model.vocabulary if isinstance(model, LatentDiffusion) else ()
             self.multiple = model.multiple if isinstance(model, TranslationModel) else None
             shapes = [_shapes(model)] * 3
             other = 1 if shape[0] == 3 else 3
-            if len(shape) == 3 and self.multiple is None:
+            diffuses = isinstance(model, LatentDiffusion)  # without seeing colours or classes
+            if len(shape) == 3 and self.multiple is None and not diffuses:
                 shapes[1] = _shapes(build_model(config, (other, *shape[1:]), classes))
-            if model.classes:
+            if model.classes and not diffuses:
                 shapes[2] = _shapes(build_model(config, shape, (*classes, "one more")))
         self.classes = model.classes
         self.places: dict[str, Place] = {}
@@ -193,10 +198,14 @@ class Adapter:
 def learnt(model: Model) -> dict[str, Tensor]:
     """What a model knows after its training, by the names in its state_dict.
 
-    That is all of the parts that have weights (but not, say, an augmentation and its strength), and
-    weights of its own.
+    That is all of the parts that have weights to train (but not, say, an augmentation and its
+    strength, or a first stage), and weights of its own.
     """
-    parts = {name for name, part in model.named_children() if any(True for _ in part.parameters())}
+    parts = {
+        name
+        for name, part in model.named_children()
+        if any(parameter.requires_grad for parameter in part.parameters())
+    }
     own = {name for name, p in model.named_parameters(recurse=False) if p.requires_grad}
     return {
         name: tensor

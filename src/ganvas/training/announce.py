@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from ganvas.data.config import DataConfig
 from ganvas.data.pack import Pack
-from ganvas.models.base import Samples
+from ganvas.models.base import Captions, Samples
 from ganvas.models.translation import TranslationModel
 from ganvas.training.checkpoint import BEST, TrainingState, list_checkpoints, read_best
 from ganvas.training.config import RunConfig
@@ -59,6 +59,15 @@ def _inspect(data: DataConfig) -> str:
     return shlex.join(["ganvas", "data", "inspect", data.source, *given])
 
 
+def say_captions(captions: Captions | None, say: Say) -> None:
+    """What there is to read, for a model that learns from captions."""
+    if captions is not None:
+        say(
+            f"  captions: {len(captions.vocabulary):,} words, at most {captions.longest} in one, "
+            f'such as "{captions.examples[0]}"'
+        )
+
+
 def say_pairs(config: RunConfig, pack: Pack, say: Say) -> None:
     """Where pictures are taken for pairs by their names alone, and need not be any, say so."""
     if pack.paired and config.data.target is not None and not config.model.needs_pairs:
@@ -90,6 +99,9 @@ def _next(folder: RunFolder, state: TrainingState) -> str:
         return f"Translate pictures: ganvas translate {folder.path} PICTURES --out FOLDER"
     if not isinstance(state.model, Samples):
         return f"See what comes back of pictures: ganvas reconstruct {folder.path}"
+    captions = folder.read_captions()
+    if captions is not None:
+        return f"Draw more: ganvas sample {folder.path} --text {shlex.quote(captions.examples[0])}"
     return f"Draw more: ganvas sample {folder.path} -n 64 --seed 1"
 
 

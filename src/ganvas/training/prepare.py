@@ -15,8 +15,9 @@ from ganvas.data.pack import Pack
 from ganvas.errors import ConfigError
 from ganvas.files import write_text
 from ganvas.models import build_model
-from ganvas.models.base import Model
+from ganvas.models.base import Captions, Model
 from ganvas.models.phase import derive_seed
+from ganvas.training.captions import caption_tokens
 from ganvas.training.checkpoint import TrainingState, load_training_state
 from ganvas.training.config import RunConfig, write_config
 from ganvas.training.distributed import Processes
@@ -42,8 +43,13 @@ def own_randomness() -> Iterator[None]:
         torch.backends.cudnn.deterministic = was
 
 
-def complete(config: RunConfig, pack: Pack) -> RunConfig:
+def complete(config: RunConfig, pack: Pack, captions: Captions | None = None) -> RunConfig:
     """The configuration with every `auto` resolved, so that it repeats the run by itself.
+
+    Args:
+        config: With what the user asked for.
+        pack: The data.
+        captions: What is known of its captions, for a model that learns from them.
 
     Raises ConfigError where fields are still to be chosen, which is done before a training starts.
     """
@@ -56,7 +62,7 @@ def complete(config: RunConfig, pack: Pack) -> RunConfig:
     training = config.training
     device = resolve_device(training.device)
     with torch.device("meta"):  # what it is made of is all that is asked of it
-        model = build_model(config.model, pack.shape, pack.classes, _target_shape(pack))
+        model = build_model(config.model, pack.shape, pack.classes, _target_shape(pack), captions)
     images = training.images
     training = training.model_copy(
         update={
@@ -76,7 +82,11 @@ def complete(config: RunConfig, pack: Pack) -> RunConfig:
 
 
 def prepare(
-    config: RunConfig, pack: Pack, folder: RunFolder, processes: Processes
+    config: RunConfig,
+    pack: Pack,
+    folder: RunFolder,
+    processes: Processes,
+    captions: Captions | None = None,
 ) -> tuple[TrainingState, Plan]:
     """The state (fresh, or of the last checkpoint) and the plan of a complete configuration."""
     training = config.training
@@ -91,7 +101,7 @@ def prepare(
     if device.type == "cpu":
         keep_freed_memory()
     torch.manual_seed(derive_seed(training.seed))
-    model = build_model(config.model, pack.shape, pack.classes, _target_shape(pack))
+    model = build_model(config.model, pack.shape, pack.classes, _target_shape(pack), captions)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = TrainingState(model, Ema(model), make_optimizers(model))
     load_training_state(state, folder.checkpoints)
@@ -112,6 +122,7 @@ def prepare(
         target_rows=None if pack.target is None else training_target_rows(pack, config.data),
         paired=pack.paired and bool(config.model.needs_pairs),
         jitter=config.data.jitter,
+        tokens=caption_tokens(model, pack) if config.model.needs_captions else None,
     )
     precision = resolve_precision(training.precision, device, model)
     return state, Plan(model.phases(), loader, training, precision, device, processes)

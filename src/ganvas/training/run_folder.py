@@ -10,17 +10,21 @@ report.html      the run on one page
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from ganvas.data.pack import Pack
+from ganvas.data.source_types import digest
 from ganvas.errors import RunError
 from ganvas.files import explain_disk_errors, write_text
+from ganvas.models.base import Captions
 from ganvas.training.config import RunConfig, read_config
 from ganvas.training.run_log import History
 
@@ -88,8 +92,8 @@ class RunFolder:
             return False
         return self.report.stat().st_mtime_ns >= self.log.stat().st_mtime_ns
 
-    def write_data_summary(self, pack: Pack, source: str) -> None:
-        """Write data.json."""
+    def write_data_summary(self, pack: Pack, source: str, captions: Captions | None = None) -> None:
+        """Write data.json, with what is known of the captions where the model learns from them."""
         counts: Counter[int] = Counter() if pack.labels is None else Counter(pack.labels.tolist())
         summary = {
             "source": source,
@@ -101,13 +105,18 @@ class RunFolder:
             "target_shape": None if pack.target is None else list(pack.target.shape),
             "target_count": None if pack.target is None else len(pack.target),
             "paired": pack.paired,
+            "captions": None if captions is None else _caption_summary(captions, pack),
             "skipped": [{"name": p.name, "reason": p.reason} for p in pack.skipped],
         }
         write_text(self.data, json.dumps(summary, indent=1))
 
     def check_data(self, pack: Pack) -> None:
         """Raise RunError if the run was begun on other data than this."""
-        if self.data.exists() and self._data_summary().fingerprint != pack.fingerprint:
+        if not self.data.exists():
+            return
+        summary, captions = self._data_summary(), pack.captions
+        told = summary.captions is not None and digest(captions) != summary.captions.fingerprint
+        if told or summary.fingerprint != pack.fingerprint:
             raise RunError(
                 f"the data has changed since {self.path} was begun, so it cannot be resumed "
                 "exactly. Put the files back as they were, or begin a new run with "
@@ -118,6 +127,13 @@ class RunFolder:
         """The data's shape and classes, as the run was trained on them."""
         summary = self._data_summary()
         return summary.shape, summary.classes
+
+    def read_captions(self) -> Captions | None:
+        """What is known of the captions that the run learns from; None where it needs none."""
+        known = self._data_summary().captions
+        if known is None:
+            return None
+        return Captions(known.vocabulary, known.longest, known.examples)
 
     def read_target_shape(self) -> tuple[int, ...] | None:
         """The shape of the second domain's pictures; None where the run has one domain only."""
@@ -145,6 +161,20 @@ class _DataSummary(BaseModel):
     classes: tuple[str, ...]
     fingerprint: str
     target_shape: tuple[int, ...] | None = None
+    captions: "_CaptionSummary | None" = None
+
+
+class _CaptionSummary(BaseModel):
+    """What data.json says of captions."""
+
+    vocabulary: tuple[str, ...]
+    longest: int
+    examples: tuple[str, ...]
+    fingerprint: str
+
+
+def _caption_summary(captions: Captions, pack: Pack) -> dict[str, Any]:
+    return {**dataclasses.asdict(captions), "fingerprint": digest(pack.captions)}
 
 
 def _lock(descriptor: int, path: Path) -> None:

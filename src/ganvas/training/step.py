@@ -102,11 +102,13 @@ class _Parts:
         position = state.images + index * plan.config.batch
         images, labels = plan.loader.fetch(position)
         targets = plan.loader.fetch_target(position)
+        captions = plan.loader.fetch_captions(position)
         self.images = to_model_range(images.to(plan.device, non_blocking=True))
         self.targets = (
             None if targets is None else to_model_range(targets.to(plan.device, non_blocking=True))
         )
         self.labels = None if labels is None else labels.to(plan.device, non_blocking=True)
+        self.captions = None if captions is None else captions.to(plan.device, non_blocking=True)
         self.seed = derive_seed(plan.config.seed, state.step, index)
         self.state = state
         self.plan = plan
@@ -137,6 +139,7 @@ class _Parts:
                 self.state.images / self.plan.config.images,
                 self._averages,
                 None if self.targets is None else self.targets[part],
+                None if self.captions is None else self.captions[part],
             )
 
     def _averages(self, parameter: nn.Parameter) -> Mapping[str, Tensor]:

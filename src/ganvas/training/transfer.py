@@ -11,6 +11,7 @@ Blocks are told apart by their names: StyleGANs count theirs from the coarse end
 so that those of the same resolution meet where the pictures' resolution differs.
 """
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +24,10 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import ConfigError, GanvasError, RunError
-from ganvas.models.base import Model
+from ganvas.models.base import Captions, Model
 from ganvas.models.stylegan_config import StyleGanConfig
 from ganvas.models.translation import TranslationModel
+from ganvas.networks.text import UNKNOWN, number_words
 from ganvas.training.adapting import Adapter, Layout, learnt
 from ganvas.training.checkpoint import (
     TrainingState,
@@ -152,8 +154,15 @@ def _find(start: StartFrom, notes: list[str]) -> tuple[Path, str]:
     return path, digest
 
 
-def take_over(state: TrainingState, config: RunConfig) -> Transfer | None:
+def take_over(
+    state: TrainingState, config: RunConfig, captions: Captions | None = None
+) -> Transfer | None:
     """Fill a fresh state's networks from the run that it starts from, as far as both agree.
+
+    Args:
+        state: Gets the weights.
+        config: Says which run it is.
+        captions: What is known of those to learn from, for a model that does.
 
     Returns None where it starts from none.
 
@@ -167,13 +176,18 @@ def take_over(state: TrainingState, config: RunConfig) -> Transfer | None:
     path, _ = _find(source, [])
     folder = RunFolder(path.parent.parent)
     shape, classes = folder.read_data_summary()
-    was = Layout(folder.read().model, shape, classes, folder.read_target_shape())
+    target_shape, read = folder.read_target_shape(), folder.read_captions()
+    was = Layout(folder.read().model, shape, classes, target_shape, read)
     raw, averaged = read_networks(path)
     if any(name not in raw or raw[name].shape != place.shape for name, place in was.places.items()):
         raise RunError(f"the checkpoint in {folder.path} does not fit its own config.yaml.")
-    now = Layout(config.model, state.model.shape, state.model.classes, _target_shape(state.model))
+    now = Layout(
+        config.model, state.model.shape, state.model.classes, _target_shape(state.model), captions
+    )
     _refuse_strangers(was, now, folder.path)
     _refuse_other_domains(was, now, folder.path)
+    for tensors in (raw, averaged):
+        _reword(tensors, was, now)
     adapter = Adapter(was, now)
     fates = _fill(learnt(state.model), raw, adapter)
     _fill(state.ema.networks.state_dict(), {**raw, **averaged}, adapter)
@@ -181,6 +195,19 @@ def take_over(state: TrainingState, config: RunConfig) -> Transfer | None:
         _refuse_frozen_noise(state.model, raw, adapter)
     unused = tuple(name for name in was.places if name not in now.places)
     return Transfer(source, tuple(fates), unused)
+
+
+def _reword(tensors: dict[str, Tensor], was: Layout, now: Layout) -> None:
+    """Give every word of another vocabulary the row that it had, or that of the unknown word."""
+    if was.words == now.words:
+        return
+    numbers = number_words(was.words)
+    rows = [numbers.get(word, numbers[UNKNOWN]) for word in number_words(now.words)]
+    for name in [name for name in tensors if name.endswith(".token_embedding.weight")]:
+        tensors[name] = tensors[name][rows]
+        words, size = was.places[name].axes
+        axes = (dataclasses.replace(words, size=len(rows)), size)
+        was.places[name] = dataclasses.replace(was.places[name], axes=axes)
 
 
 @torch.no_grad()

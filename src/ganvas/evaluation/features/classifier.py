@@ -37,7 +37,7 @@ from ganvas.evaluation.features.base import Features, digest
 from ganvas.evaluation.features.classifier_training import DESIGN, SIZE, Trained, train_classifier
 from ganvas.evaluation.features.known import Task, find_task, form, told
 from ganvas.files import atomic_write
-from ganvas.models.classifier import split_heads
+from ganvas.models.classifier import Head, split_heads
 from ganvas.networks.classifier import Classifier
 
 
@@ -103,6 +103,19 @@ class ClassifierFeatures(Features):
         outputs = [self._look(part.to(self.device).float())[1] for part in images.split(64)]
         by_head = split_heads(torch.cat(outputs).cpu(), self._task.heads)
         return {head.name: told(head, by_head[head.name]) for head in self._task.heads}
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What there is to tell."""
+        return self._task.heads
+
+    def outputs(self, images: Tensor) -> dict[str, Tensor]:
+        """What every head says of float32 images in [0, 255], by its name, differentiable.
+
+        Returns:
+            Logits (B, values), or numbers (B, 1) of mean 0 and variance 1.
+        """
+        return split_heads(self._look(images)[1], self._task.heads)
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor]:
         found, wanted = tuple(images.shape[1:]), self._task.shape

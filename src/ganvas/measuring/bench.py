@@ -1,40 +1,34 @@
-"""The verbs that measure: evaluate and compare."""
+"""Measuring one thing after the other on equal terms."""
 
 import shlex
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from PIL import Image
-from torch import Tensor
 
 from ganvas._version import __version__
-from ganvas.api import load, load_translator, resume, train
+from ganvas.api import load, load_translator
 from ganvas.data.config import DataConfig
-from ganvas.data.loader import to_model_range
 from ganvas.data.pack import Pack, open_pack
 from ganvas.data.progress import progress_bar
 from ganvas.data.source_types import printable
 from ganvas.data.sources import IMPORTED, absolute
-from ganvas.errors import ConfigError, DataError, RunError
-from ganvas.evaluation.compare import Entry, write_comparison
-from ganvas.evaluation.definitions import order
+from ganvas.errors import ConfigError, DataError
+from ganvas.evaluation.asked import asked_scores
+from ganvas.evaluation.compare import Entry
+from ganvas.evaluation.definitions import make_score, order
+from ganvas.evaluation.drawing import Fakes, draw, price_score
+from ganvas.evaluation.estimate import Estimate
 from ganvas.evaluation.evaluate import (
-    FEWEST,
     MOST_TRAINING,
     Advance,
-    Fakes,
     Reference,
-    as_tensor,
     copying,
-    draw,
     generation_scores,
-    latents_of,
     make_reference,
     observe,
     real_pictures,
@@ -43,11 +37,10 @@ from ganvas.evaluation.evaluate import (
 )
 from ganvas.evaluation.features import build_features
 from ganvas.evaluation.features.base import Features
+from ganvas.evaluation.guidance import MOST, check_guidances, guided, is_guided, sampling_of
 from ganvas.evaluation.latent_space import latent_scores
 from ganvas.evaluation.likelihood import LikelihoodFound, has_likelihood, measure_likelihood
-from ganvas.evaluation.memorisation import Memorisation
-from ganvas.evaluation.protocol import Evaluation, Protocol, Score, Split
-from ganvas.evaluation.story import chapters
+from ganvas.evaluation.protocol import Evaluation, Guided, Protocol, Score, Split
 from ganvas.evaluation.translating import (
     Ground,
     choose_features,
@@ -55,135 +48,20 @@ from ganvas.evaluation.translating import (
     measure,
     translation_sheet,
 )
-from ganvas.files import write_text
-from ganvas.models.base import Encodes, LatentModel, Model, alternate, class_labels
+from ganvas.measuring.options import Options
+from ganvas.measuring.sheets import pairs_sheet, reconstructions_sheet, samples_sheet
+from ganvas.models.base import LatentModel, Model
+from ganvas.models.diffusion_config import Sampling
 from ganvas.models.translation import TranslationModel
-from ganvas.pictures import grid, save_png, scatter, to_uint8
-from ganvas.recipes.story import STORY, Story
 from ganvas.training.announce import Say
 from ganvas.training.checkpoint import checkpoint_images, find_checkpoint
-from ganvas.training.config import RunConfig
 from ganvas.training.precision import resolve_device
 from ganvas.training.prepare import device_name, parameter_counts
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.run_log import History
 
-DEFAULT_N = 5_000
-_SHEET = 36
-_RECONSTRUCTIONS = 18
-_PAIRS = 18
-_PATHS = 1_000
-"""Short steps for the path length; each needs two pictures."""
 
-
-@dataclass(frozen=True)
-class Options:
-    """What all verbs that measure can be asked for."""
-
-    features: str = "auto"
-    """auto, random, classifier, inception, dinov2 or points."""
-    n: int = DEFAULT_N
-    """Pictures on each side, at most."""
-    seed: int = 0
-    """Of the first picture drawn."""
-    checkpoint: str = "last"
-    """last, best, or the number of one."""
-    weights: Path | None = None
-    """A local file (inception) or folder (dinov2) in place of a download."""
-    device: str = "auto"
-    progress: bool = True
-    """Whether to show a bar when it takes long."""
-    likelihood_samples: int = 200
-    """Importance samples for each picture, of a VAE; 0: do not measure its likelihood."""
-    likelihood_pictures: int = 250
-    """Pictures whose likelihood is measured, at most."""
-
-    def __post_init__(self) -> None:
-        if self.n < FEWEST:
-            raise ConfigError(
-                f"{self.n} pictures are too few to measure anything: at least {FEWEST}, and some "
-                "thousand for scores that mean much (-n 5000)."
-            )
-        if self.likelihood_samples < 0 or self.likelihood_pictures < FEWEST:
-            raise ConfigError(
-                f"{self.likelihood_pictures} pictures with {self.likelihood_samples} samples give "
-                f"no likelihood: at least {FEWEST} pictures, and 1 sample (or 0 to leave it out)."
-            )
-
-
-def evaluate_run(
-    run: str | Path,
-    options: Options = Options(),
-    *,
-    against: str | None = None,
-    target: str | None = None,
-    say: Say = print,
-) -> Evaluation:
-    """Measure a run; its scores and a page with them are written into its folder.
-
-    Args:
-        run: The run folder.
-        options: What to measure with.
-        against: A source of real pictures; by default what the run held out of its own data. Of a
-            run that translates, pictures of both domains, or those to translate.
-        target: The second domain, where the run was trained with a second source (`--target`).
-        say: Gets what a user should know, one line at a time.
-
-    Raises:
-        GanvasError: The run, the pictures or the weights cannot be used; the message says what to
-            do.
-    """
-    entry = _Bench(options, say).run(Path(run), against, target)
-    folder = Path(run)
-    write_text(folder / "evaluation.json", entry.evaluation.model_dump_json(indent=1))
-    write_comparison([entry], folder / "evaluation.html", title=f"{entry.name}, measured")
-    if entry.pairs is not None:
-        save_png(entry.pairs, folder / "closest-pairs.png")
-    return entry.evaluation
-
-
-def evaluate_pictures(
-    source: str,
-    against: str,
-    options: Options = Options(),
-    *,
-    resolution: str | int | None = None,
-    say: Say = print,
-) -> Evaluation:
-    """Measure pictures of any source against real ones, both brought to one size.
-
-    Raises GanvasError as `evaluate_run`.
-    """
-    return _Bench(options, say).pictures(source, against, resolution)
-
-
-def compare(
-    runs: Sequence[str | Path],
-    options: Options = Options(),
-    *,
-    say: Say = print,
-) -> list[Entry]:
-    """Measure several runs alike; give what `write_comparison` makes a page of.
-
-    Raises GanvasError as `evaluate_run`; so does an imported run, which has no pictures.
-    """
-    for run in runs:  # one that cannot be compared should say so before the others are measured
-        if RunFolder(Path(run)).read().data.source == IMPORTED:
-            raise DataError(
-                f"{run} was imported without its pictures, and runs are compared by those that "
-                f"each was trained on. Measure it by itself: ganvas evaluate {run} --against "
-                "PICTURES."
-            )
-    bench = _Bench(options, say)
-    entries = [bench.run(Path(run), None) for run in runs]
-    names = [entry.name for entry in entries]
-    return [
-        entry if names.count(entry.name) == 1 else replace(entry, name=printable(str(run)))
-        for entry, run in zip(entries, runs, strict=True)
-    ]
-
-
-class _Bench:
+class Bench:
     """Measures one thing after the other on equal terms; real pictures are observed once."""
 
     def __init__(self, options: Options, say: Say) -> None:
@@ -203,6 +81,47 @@ class _Bench:
                 "leave it out."
             )
         model = load(path, checkpoint=options.checkpoint, device=options.device, say=self.say)
+        guidances = check_guidances(model, options.guidances)
+        reference, classes = self._opened(folder, model, against)
+        n, seed = len(reference.pictures), options.seed
+        with self._bar(f"Drawing from {path.name}", n) as advance:
+            fakes = draw(model, reference, n, seed, advance)
+        began = time.perf_counter()
+        likelihood = self._likelihood(model, reference, path)
+        copied, memory = copying(reference, fakes.observed)
+        asked, how = asked_scores(model, reference, fakes.observed, classes, options.captions)
+        scores = [
+            *generation_scores(reference, fakes.observed),
+            *asked,
+            *copied,
+            *truth_scores(reference, fakes.observed),
+            *latent_scores(model, reference.features, n, seed),
+            *reconstruction_scores(model, reference),
+            *likelihood.scores,
+            price_score(fakes, device_name(model.device)),
+        ]
+        strengths = self._guided(model, reference, guidances, classes, path)
+        seconds = {**fakes.seconds, "metrics": time.perf_counter() - began}
+        notes = (*reference.notes, *_steps(model), *how, *likelihood.notes)
+        evaluation = self._evaluation(
+            path.resolve().name, reference.protocol(n, seed, fakes.draws), notes, scores, seconds,
+            model.device,
+        ).model_copy(update={"likelihood": likelihood.protocol, "guided": strengths})  # fmt: skip
+        speed = n / max(fakes.sampling_seconds, 1e-9)
+        return Entry(
+            name=evaluation.subject,
+            evaluation=self._of_run(evaluation, folder, model, speed),
+            history=History.read(folder.log) if folder.log.exists() else None,
+            samples=samples_sheet(model, reference, seed),
+            reconstructions=reconstructions_sheet(model, reference),
+            pairs=None if memory is None else pairs_sheet(model, reference, memory, seed),
+        )
+
+    def _opened(
+        self, folder: RunFolder, model: LatentModel, against: str | None
+    ) -> tuple[Reference, tuple[str, ...]]:
+        """The real pictures, and the classes that a classifier of the run's data knows."""
+        options, config = self.options, folder.read()
         data = config.data
         if data.source == IMPORTED and against is not None:  # its own pictures are not here
             data = _other(data, against)
@@ -216,40 +135,11 @@ class _Bench:
             real = open_pack(data, progress=options.progress)
         if real.shape != model.shape:
             raise DataError(
-                f"{data.source} has examples of shape {real.shape}, but the run {path} makes "
-                f"{model.shape}: one of the two holds pictures, the other points in a plane."
+                f"{data.source} has examples of shape {real.shape}, but the run {folder.path} "
+                f"makes {model.shape}: one of the two holds pictures, the other points in a plane."
             )
-        reference = self._reference(real, data, features, "test" if against is None else "all")
-        n, seed = len(reference.pictures), options.seed
-        with self._bar(f"Drawing from {path.name}", n) as advance:
-            fakes = draw(model, reference, n, seed, advance)
-        began = time.perf_counter()
-        likelihood = self._likelihood(model, reference, path)
-        copied, memory = copying(reference, fakes.observed)
-        scores = [
-            *generation_scores(reference, fakes.observed),
-            *copied,
-            *truth_scores(reference, fakes.observed),
-            *latent_scores(model, features, min(n, _PATHS), seed),
-            *reconstruction_scores(model, reference),
-            *likelihood.scores,
-        ]
-        seconds = {**fakes.seconds, "metrics": time.perf_counter() - began}
-        protocol = reference.protocol(n, seed, fakes.draws)
-        notes = (*reference.notes, *likelihood.notes)
-        evaluation = self._evaluation(
-            path.resolve().name, protocol, notes, scores, seconds, model.device
-        ).model_copy(update={"likelihood": likelihood.protocol})
-        return Entry(
-            name=evaluation.subject,
-            evaluation=self._of_run(
-                evaluation, folder, model, n / max(fakes.sampling_seconds, 1e-9)
-            ),
-            history=History.read(folder.log) if folder.log.exists() else None,
-            samples=_sheet(model, seed),
-            reconstructions=_reconstructions(model, reference),
-            pairs=None if memory is None else _pairs(model, reference, memory, seed),
-        )
+        split: Split = "test" if against is None else "all"
+        return self._reference(real, data, features, split), own.classes
 
     def _translation(self, folder: RunFolder, against: str | None, target: str | None) -> Entry:
         """Measure a run that translates, in all its directions."""
@@ -269,6 +159,8 @@ class _Bench:
         n = sum(len(ground.sides.of(direction)[0].pictures) for direction in model.directions)
         with self._bar(f"Translating with {path.name}", n) as advance:
             scores, translating = measure(model, ground, options.seed, advance)
+        price = make_score("translating_seconds", Estimate(translating / max(n, 1)), None)
+        scores.append(price)
         seconds = {"translating": translating, "metrics": time.perf_counter() - began - translating}
         protocol = ground.protocol(model, options.seed)
         evaluation = self._evaluation(
@@ -337,6 +229,24 @@ class _Bench:
             return measure_likelihood(
                 model, reference, samples, pictures, self.options.seed, advance
             )
+
+    def _guided(
+        self, model: LatentModel, reference: Reference, samplings: Sequence[Sampling],
+        classes: tuple[str, ...], path: Path,
+    ) -> tuple[Guided, ...]:  # fmt: skip
+        """What every strength of guidance does."""
+        n = min(MOST, len(reference.pictures))
+        found: list[Guided] = []
+        for sampling in samplings:
+            label = f"Drawing from {path.name} with guidance {sampling.guidance:g}"
+            with self._bar(label, n) as advance:
+                found.append(
+                    guided(
+                        model, reference, sampling, classes, self.options.captions,
+                        self.options.seed, advance,
+                    )
+                )  # fmt: skip
+        return tuple(found)
 
     def _ground(
         self, model: TranslationModel, pack: Pack, data: DataConfig, split: Split
@@ -416,89 +326,10 @@ def _other_domains(data: DataConfig, source: str, target: str | None) -> DataCon
     return _other(data, source).model_copy(update={"target": second})
 
 
-def _sheet(model: LatentModel, seed: int) -> Image.Image:
-    """The same seeds for every model."""
-    count = _SHEET if len(model.shape) == 3 else 2_000
-    latents = latents_of(model, count, seed)
-    images = model.decode_all(latents, class_labels(model, None, count))
-    return grid(to_uint8(images)) if images.ndim == 4 else scatter(images)
-
-
-def _reconstructions(model: LatentModel, reference: Reference) -> Image.Image | None:
-    """Unseen pictures, each beside its reconstruction."""
-    if not isinstance(model, Encodes) or len(model.shape) == 1:
-        return None
-    with torch.no_grad():
-        images = to_model_range(next(reference.pictures.batches()))[:_RECONSTRUCTIONS]
-        images = images.to(model.device)
-        labels = reference.labels_for(model, len(images))
-        decoded = model.decode_all(model.encode(images, labels).float(), labels)
-    return grid(to_uint8(alternate(images, decoded)), together=2)
-
-
-def _pairs(
-    model: LatentModel, reference: Reference, memory: Memorisation, seed: int
-) -> Image.Image | None:
-    """The pictures drawn that lie nearest to a training picture, each beside it."""
-    if len(model.shape) == 1:
-        return None
-    labels = reference.labels_for(model, len(reference.pictures))
-    pairs: list[Tensor] = []
-    for fake, real, _ in memory.pairs[:_PAIRS]:
-        chosen = None if labels is None else labels[fake : fake + 1]
-        drawn = model.decode_all(latents_of(model, 1, seed + fake), chosen).cpu()
-        row = reference.training_pictures.rows[real]
-        training = to_model_range(as_tensor(reference.training_pictures.images[row][None]))
-        pairs.append(torch.cat([drawn, training]))
-    return grid(to_uint8(torch.cat(pairs)), together=2)
-
-
-def story(
-    out: str | Path = "story",
-    options: Options = Options(),
-    *,
-    told: Story = STORY,
-    say: Say = print,
-) -> Path:
-    """Train the models of a story on equal terms, measure them, and write its page.
-
-    Args:
-        out: A folder for the runs and story.html. Runs in it are gone on with and not repeated, so
-            that a story that was stopped can be told to its end.
-        options: What to measure with.
-        told: What is trained, and the texts.
-        say: Gets what a user should know, one line at a time.
-
-    Returns:
-        The page.
-
-    Raises:
-        GanvasError: A training had to stop, or the folder holds other runs.
-    """
-    runs = {part.recipe: Path(out) / part.recipe for part in told.parts}
-    for part in told.parts:
-        _train_once(told.config(part), runs[part.recipe], say)
-    entries = compare(list(runs.values()), options, say=say)
-    found = {entry.name: entry.evaluation for entry in entries}
-    return write_comparison(
-        entries,
-        Path(out) / "story.html",
-        title=told.title,
-        introduction=told.introduction,
-        chapters=chapters(found, told),
-    )
-
-
-def _train_once(config: RunConfig, run: Path, say: Say) -> None:
-    """Train, or go on with what was begun before."""
-    folder = RunFolder(run)
-    if not folder.config.is_file():
-        train(config, out=run, say=say)
-        return
-    begun = folder.read()
-    if begun.training.images != config.training.images or begun.model != config.model:
-        raise RunError(
-            f"{run} holds a run with other settings than this story's. Choose another folder with "
-            "--out, or remove that one."
-        )
-    resume(run, say=say)
+def _steps(model: LatentModel) -> tuple[str, ...]:
+    """How a model that draws in steps does it."""
+    sampling = sampling_of(model)
+    if sampling is None:
+        return ()
+    guidance = f", guidance {sampling.guidance:g}" if is_guided(model) else ""
+    return (f"Drawn with the sampler {sampling.sampler} in {sampling.steps} steps{guidance}.",)
