@@ -31,7 +31,7 @@ from ganvas.models.base import (
     required_labels,
 )
 from ganvas.models.diffusion_config import FirstStageOf, LatentDiffusionConfig
-from ganvas.models.latent_diffusion import missing_packages
+from ganvas.models.diffusion_parts import missing_packages
 from ganvas.models.translation import Direction, TranslationModel
 from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
 from ganvas.recipes.choosing import FLIP_HINT, check_choices, choose, leave_open, still_true

@@ -55,6 +55,7 @@ def nearest(name: str, known: list[str]) -> str:
     section, _, last = name.rpartition(".")
     by_last = {item.rpartition(".")[2]: item for item in known}
     close = sorted({item for item in known if item.rpartition(".")[2] == last})  # wrong section
+    close = [item for item in close if item.count(".") == min(i.count(".") for i in close)]
     close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     close = close or [by_last[match] for match in difflib.get_close_matches(last, by_last, n=1)]
     if close:

@@ -374,6 +374,7 @@ def test_the_command_line(ganvas: Command, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     for name in ("a.png", "b.png"):
         Image.new("RGB", (20, 20), "red").save(tmp_path / "pictures" / name)
+    assert f"ganvas reconstruct {run} PICTURES" in result.out
     assert ganvas("reconstruct", run, tmp_path / "pictures").code == 0
     assert "no distribution" in ganvas("sample", run).err
     result = ganvas("export", run)

@@ -34,7 +34,7 @@ def avatars() -> Reader:
     """An untrained classifier of avatars: it knows the words."""
     heads = tuple(Head(a.name, len(a.values)) for a in ATTRIBUTES)
     network = Classifier((3, 16, 16), sum(head.outputs for head in heads))
-    width = network.describe(torch.zeros(1, 3, 16, 16))[0].shape[1]
+    width = network.eval().describe(torch.zeros(1, 3, 16, 16))[0].shape[1]
     tensors = {**network.state_dict(), "centre": torch.zeros(width), "matrix": torch.eye(width)}
     task = Task((3, 16, 16), heads, "hair_style", is_avatars=True)
     return Reader(ClassifierFeatures(task, Trained(tensors, {}), torch.device("cpu")), ())

@@ -217,7 +217,6 @@ def test_recipes_left_out_differ_in_numbers_only() -> None:
         "adversarial_from", "decay", "multipliers", "attention", "head_size", "text_width",
         "text_layers", "first_stage", "condition", "sampling", "prediction", "schedule",
         "min_snr_gamma",
-        "prediction", "schedule", "min_snr_gamma",
     }  # fmt: skip
     for name, like in OTHER_SIZES.items():
         model, other = (RECIPES[n].model.model_dump(exclude=free) for n in (name, like))

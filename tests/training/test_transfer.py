@@ -544,10 +544,7 @@ def test_each_tensor_is_counted_once(source: Path) -> None:
 @pytest.mark.parametrize("recipe", DISTINCT)
 def test_every_model_can_start_from_its_like(recipe: str, tmp_path: Path) -> None:
     run = train_quietly(tiny(recipe, "training.images=16"), tmp_path / "run")
-    fixed = recipe in (
-        "pix2pix",
-        "latent-diffusion-tiny",
-    )  # by the depth of the U-Net, the first stage
+    fixed = recipe in ("pix2pix", "latent-diffusion-tiny")  # by its U-Net, by its first stage
     size = f"data.resolution={16 if fixed else 32}"
     config = tiny(recipe, "training.images=16", "model.width=6", size)
     following = train_quietly(beginning(config, run), tmp_path / "next")

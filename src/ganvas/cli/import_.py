@@ -34,7 +34,7 @@ def import_(
 
         folder = import_autoencoder(file, out, resolution)
         _report(file, folder.path, folder.notes, folder.licence)
-        typer.echo(f"Look at what it does: ganvas reconstruct {folder.path} --images PICTURES")
+        typer.echo(f"Look at what it does: ganvas reconstruct {folder.path} PICTURES")
         typer.echo(f"Use it: ganvas train latent-diffusion --first-stage {folder.path}")
         return
     if resolution is not None:

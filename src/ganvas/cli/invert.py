@@ -83,7 +83,7 @@ def _yardstick(run: Path, inverter: "Inverter") -> "Yardstick":
         return known
     typer.echo(f"Self-check on {verdict.OWN_PICTURES} pictures of the model itself (once) ...")
     with progress_bar("Self-check", verdict.OWN_PICTURES) as advance:
-        found = verdict.self_check(inverter, advance=advance)
+        found = verdict.self_check(inverter, verdict.OWN_PICTURES, advance)
     verdict.save_yardstick(path, found)
     return found
 

@@ -3,7 +3,7 @@
 Each word stands for the average of the latents of pictures that have what it says. The paper took
 three of each by hand; here a classifier finds them, and many, because the chance in so few drowns
 what they have in common (a mean of n points of D dimensions is off by sqrt(D / n) spreads: 6 of 3
-points of DCGAN's z, 0.6 of 256, where glasses are 1.3 long). A word alone is its average less that
+points of DCGAN's z, 0.6 of 256, where glasses are 1.6 long). A word alone is its average less that
 of the pictures without.
 """
 

@@ -1,9 +1,9 @@
 """Boundaries as directions: InterFaceGAN (Shen et al. 2020).
 
 The pictures that have an attribute lie on one side of a hyperplane, and its normal is the way to it
-(section 3.1; the paper finds it by a support vector machine, here by logistic regression, in the
+(section 2.1; the paper finds it by a support vector machine, here by logistic regression, in the
 whitened coordinates of the space). Where the way to one attribute also leads to others, their
-normals are projected out (section 3.3, "conditional manipulation"):
+normals are projected out (section 2.2, "conditional manipulation"):
 n - (n . m) m, for orthonormal m.
 """
 

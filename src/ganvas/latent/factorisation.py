@@ -1,7 +1,7 @@
 """Directions from the weights alone: SeFa (Shen & Zhou 2021).
 
 What z or w meets first is an affine map A, and a picture changes most along the directions n that
-A stretches most: the eigenvectors of A^T A with the largest eigenvalues (eq. 7). Of a StyleGAN A
+A stretches most: the eigenvectors of A^T A with the largest eigenvalues. Of a StyleGAN A
 stacks the maps from w to the style of every layer; of other models it is the first layer.
 """
 

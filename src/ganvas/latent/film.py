@@ -5,6 +5,7 @@ enlarged, every pixel becoming a block, as on a contact sheet; those in a folder
 """
 
 import contextlib
+import math
 import shutil
 import subprocess
 import tempfile
@@ -30,8 +31,11 @@ LONGEST_GIF_RATE, LONGEST_RATE = 50, 120
 _SIDE = 256
 """Pixels that the shorter side of a film is enlarged to, about."""
 
-_COLOURS = 255
-"""Of a GIF's palette; the last of 256 places is left for what stays as in the frame before."""
+_COLOURS, _PIXELS = 256, 2**18
+"""Of a GIF's palette, and about how many pixels it is made from."""
+
+
+_H264 = ["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,11 @@ def _write_frames(batches: Iterable[Bytes], count: int, folder: Path) -> None:
 
 
 def _write_gif(frames: Iterator[Bytes], count: int, colours: Bytes, film: Film) -> None:
-    """One palette for all frames, without dithering: nothing that stands still flickers."""
-    some = np.concatenate([_opaque(frame) for frame in colours])
-    palette = Image.fromarray(some).quantize(_COLOURS, Image.Quantize.FASTOCTREE)
+    """One palette for all frames, without dithering: nothing that stands still flickers.
+
+    Where frames in a row are the same, the file has one, shown for as long.
+    """
+    palette = _palette(np.concatenate([_opaque(frame) for frame in colours]))
     pictures = (
         Image.fromarray(_enlarged(frame)).quantize(palette=palette, dither=Image.Dither.NONE)
         for frame in frames
@@ -141,8 +147,20 @@ def _write_gif(frames: Iterator[Bytes], count: int, colours: Bytes, film: Film) 
     with atomic_write(film.out) as stream:
         next(pictures).save(
             stream, "GIF", save_all=True, append_images=pictures, loop=0, optimize=False,
-            duration=_durations(count, film.fps),
+            duration=_durations(count, film.fps), palette=bytes(palette.getpalette() or ()),
         )  # fmt: skip
+
+
+def _palette(pixels: Bytes) -> Image.Image:
+    """A picture with the palette that suits pixels (H, W, 3)."""
+    step = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / _PIXELS))
+    some = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
+    found = some.quantize(_COLOURS, Image.Quantize.MEDIANCUT, kmeans=1).getpalette()
+    colours = np.array(found, np.uint8).reshape(-1, 3)
+    once = dict.fromkeys(map(tuple, colours.tolist()))  # Pillow looks them up
+    picture = Image.new("P", (1, 1))
+    picture.putpalette([*chain.from_iterable(once)])
+    return picture
 
 
 def _durations(count: int, fps: int) -> list[int]:
@@ -167,8 +185,7 @@ def _encode(frames: Iterator[Bytes], shape: tuple[int, ...], made: Path, film: F
 
     size = f"{shape[1]}x{shape[0]}"
     incoming = f"-f rawvideo -pix_fmt rgb24 -s {size} -r {film.fps} -i -".split()
-    outgoing = "-c:v libx264 -crf 18 -pix_fmt yuv420p -movflags +faststart".split()
-    command = [get_ffmpeg_exe(), "-v", "error", *incoming, *outgoing, str(made)]
+    command = [get_ffmpeg_exe(), "-v", "error", *incoming, *_H264, str(made)]
     with tempfile.TemporaryFile() as said:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said) as ffmpeg:
             assert ffmpeg.stdin is not None

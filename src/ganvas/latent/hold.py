@@ -1,8 +1,8 @@
 """Moving points so that pictures get what is asked for and keep everything else.
 
 One vector for all pictures cannot do it: the straight line along which glasses appear in one face
-changes the hair of another (Shen et al. 2020, section 3.4, call it entanglement). So each point is
-corrected by itself: from where the vector led, it goes down the gradient of
+changes the hair of another. So each point is corrected by itself: from where the vector led, it
+goes down the gradient of
 
     -log p(asked for | picture) + k sum_a KL(p(a | picture before) || p(a | picture))
 
@@ -24,8 +24,8 @@ from ganvas.latent.metric import Metric
 from ganvas.latent.space import Space
 
 STEPS = 20
-_KEEP = 0.5  # k: of 0.25, 0.5 and 1, what kept most where the attribute still came
-_RATE, _MOMENTUM = 0.3, 0.5  # a spread; steps shrink with the loss once it is below 1
+_KEEP = 0.5  # k
+_RATE, _MOMENTUM = 0.3, 0.5  # a step in spreads; it shrinks with the loss once that is below 1
 _BATCH = 16
 
 

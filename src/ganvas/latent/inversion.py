@@ -9,7 +9,9 @@ looks most alike. As Karras et al. 2020b (section 5, appendix D) do in w:
 
 In z the Gaussian prior is part of the loss: with pixels of standard deviation 0.1 about the
 picture, -log p(z | x) is, up to a factor, the mean squared error + 0.1^2 |z|^2 / pixels. w+ (Abdal,
-Qin & Wonka 2019) is the same with a style for each layer.
+Qin & Wonka 2019) is the same with a style for each layer. In w and w+ nothing keeps to what the
+mapping gives: pictures come nearer there, but a model that is not good at them blurs what it cannot
+draw.
 
 Deviations from Karras et al.:
 - The start is a look-alike, not the mean of w. With it a fifth of their 1,000 steps is enough, and

@@ -1,7 +1,7 @@
 """Principal components as directions: GANSpace (Härkönen et al. 2020).
 
-Of a StyleGAN those of w (section 3.1). Of other models those of the activations behind the first
-layer, with the direction in z by which each grows, from least squares (eq. 2):
+Of a StyleGAN those of w (section 2.1). Of other models those of the activations behind the first
+layer, with the direction in z by which each grows, from least squares:
 u_k = argmin_u sum_j |u x_kj - z_j|^2, that is, sum_j x_kj z_j over sum_j x_kj^2.
 """
 
@@ -43,7 +43,7 @@ def principal_directions(space: Space, count: int) -> list[Direction]:
 
 
 def _least_squares(latents: Tensor, coordinates: Tensor) -> Tensor:
-    """For each coordinate x_k (N, K), of orthonormal columns, the u_k of eq. 2: (K, D)."""
+    """For each coordinate x_k (N, K), of orthonormal columns, the least-squares u_k: (K, D)."""
     return coordinates.T @ latents
 
 

@@ -10,7 +10,7 @@ from ganvas.evaluation.compare import write_comparison
 from ganvas.evaluation.story import chapters
 from ganvas.measuring.options import DEFAULTS, Options
 from ganvas.measuring.verbs import compare
-from ganvas.models.latent_diffusion import missing_packages
+from ganvas.models.diffusion_parts import missing_packages
 from ganvas.recipes.story import STORY, Story
 from ganvas.training.announce import Say
 from ganvas.training.config import RunConfig

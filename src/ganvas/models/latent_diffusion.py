@@ -27,21 +27,18 @@ The noise z_T that a picture is drawn from is what the rest of this package call
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ganvas.errors import ConfigError
-from ganvas.models.autoencoder_kl import AutoencoderKl, AutoencoderKlConfig
 from ganvas.models.base import Captions, LatentModel, Noise, class_labels, normal_latents
 from ganvas.models.diffusion_config import TRAINING_STEPS, LatentDiffusionConfig, Sampling
-from ganvas.models.first_stage import FirstStage
+from ganvas.models.diffusion_parts import bare_first_stage, check_installed
 from ganvas.models.phase import Batch, Losses, Phase
 from ganvas.models.reading import captions_of_classes, check_caption
 from ganvas.models.sampling import draw, noising, scheduler_for
-from ganvas.models.vqvae import VqVae, VqVaeConfig
 from ganvas.networks.denoiser import denoiser
 from ganvas.networks.text import (
     length_for,
@@ -78,9 +75,9 @@ class LatentDiffusion(LatentModel):
         captions: Captions | None = None,
     ) -> None:
         super().__init__(shape, classes if config.condition == "class" else ())
-        _check_installed()
+        check_installed()
         self.config = config
-        self.first_stage = _first_stage(config, shape).eval().requires_grad_(False)
+        self.first_stage = bare_first_stage(config, shape).eval().requires_grad_(False)
         self.latent_shape = self.first_stage.latent_shape
         self.latent_size = self.first_stage.latent_size
         per_channel = (self.latent_shape[0], 1, 1)
@@ -360,33 +357,6 @@ class LatentDiffusion(LatentModel):
         """Pictures from fixed noise, of the classes of the images or of the examples."""
         return self.decode_all(
             self.sample_latents(len(images), seed), labels if self.classes else None
-        )
-
-
-def _first_stage(config: LatentDiffusionConfig, shape: tuple[int, ...]) -> FirstStage:
-    """The networks that make maps of pictures and pictures of maps, without what trains them."""
-    model = config.first_stage.model
-    if isinstance(model, VqVaeConfig):
-        return VqVae(model, shape)
-    if isinstance(model, AutoencoderKlConfig):
-        bare = {"adversarial_weight": 0.0, "perceptual": "none", "lpips_weights": None}
-        return AutoencoderKl(model.model_copy(update=bare), shape)
-    raise ConfigError(
-        "latent diffusion takes place in the latents of an autoencoder, and there is none yet. "
-        "Train one on the same pictures, `ganvas train autoencoder-kl-tiny --data ...`, then give "
-        "its run: --first-stage runs/..."
-    )
-
-
-def missing_packages() -> list[str]:
-    """What is not installed of what latent diffusion needs."""
-    return [name for name in ("diffusers", "transformers") if find_spec(name) is None]
-
-
-def _check_installed() -> None:
-    if missing := missing_packages():
-        raise ConfigError(
-            f"latent diffusion needs {' and '.join(missing)}: pip install 'ganvas[diffusion]'."
         )
 
 

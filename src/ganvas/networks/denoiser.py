@@ -34,7 +34,7 @@ def denoiser(
     from diffusers import UNet2DConditionModel
 
     attends = [size in attention for size in range(len(widths))]
-    unet: nn.Module = UNet2DConditionModel(
+    unet: Any = UNet2DConditionModel(
         sample_size=latent_shape[1:],
         in_channels=latent_shape[0],
         out_channels=latent_shape[0],
@@ -49,7 +49,8 @@ def denoiser(
         use_linear_projection=True,
     )
     unet.set_attn_processor(_Attention())
-    return unet
+    network: nn.Module = unet
+    return network
 
 
 class _Attention:

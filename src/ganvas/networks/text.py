@@ -26,7 +26,7 @@ MOST_WORDS = 20_000
 """The size of the largest vocabulary; rarer words are read as unknown."""
 
 _LONGEST, _MULTIPLE = 77, 8
-_WORD = r"[\p{L}\p{M}\p{N}_]+|[^\p{L}\p{M}\p{N}_\s]+"
+_WORD = r"[\p{L}\p{M}\p{N}_]+|[^\p{L}\p{M}\p{N}_\p{Cc}\s]+"
 """What `caption_words` finds, as a regular expression for the tokeniser."""
 
 
@@ -39,9 +39,10 @@ def caption_words(text: str) -> list[str]:
 
 def _kind(letter: str) -> str:
     """Of which kind of words a letter is; "" between words."""
-    if letter == "_" or unicodedata.category(letter)[0] in "LMN":
+    category = unicodedata.category(letter)
+    if letter == "_" or category[0] in "LMN":
         return "word"
-    return "" if letter.isspace() else "signs"
+    return "" if letter.isspace() or category == "Cc" else "signs"
 
 
 def words_of(captions: Iterable[str]) -> tuple[str, ...]:
