@@ -6,14 +6,13 @@ u_k = argmin_u sum_j |u x_kj - z_j|^2, that is, sum_j x_kj z_j over sum_j x_kj^2
 """
 
 import torch
-from torch import Tensor
 
 from ganvas.latent.directions import Direction
 from ganvas.latent.first_layer import first_activations
 from ganvas.latent.metric import metric_of
 from ganvas.latent.space import Space
 
-_LATENTS = 2_048
+_LATENTS = 1_024
 
 
 def principal_directions(space: Space, count: int) -> list[Direction]:
@@ -23,28 +22,28 @@ def principal_directions(space: Space, count: int) -> list[Direction]:
         ConfigError: z of a StyleGAN, or latent diffusion.
     """
     metric = metric_of(space)
-    points = space.many
-    seen = points if space.name == "w" else first_activations(space.model, points[:_LATENTS])
-    centred = seen - seen.mean(0)
-    coordinates, singular, axes = torch.linalg.svd(centred, full_matrices=False)
-    shares = singular.square() / singular.square().sum()
-    vectors = (
-        axes
-        if space.name == "w"
-        else _least_squares(points[:_LATENTS] - points[:_LATENTS].mean(0), coordinates)
-    )
+    if space.name == "w":
+        centred = space.many - space.many.mean(0)
+        values, axes = torch.linalg.eigh(centred.T @ centred)
+        vectors = axes.T
+    else:
+        points = space.many[:_LATENTS]
+        seen = first_activations(space.model, points)
+        centred = seen - seen.mean(0)
+        values, coordinates = torch.linalg.eigh(centred @ centred.T)  # fewer than the activations
+        vectors = coordinates.T @ (points - points.mean(0))
+    shares = values.clamp(min=0) / values.clamp(min=0).sum()
     return [
         Direction(
-            f"pca-{space.name}-{i + 1}", space.name, "pca", metric.normalised(vectors[i]),
-            f"principal component {i + 1} of {_of(space)}", explained=float(shares[i]),
+            f"pca-{space.name}-{i}",
+            space.name,
+            "pca",
+            metric.normalised(vectors[-i]),
+            f"principal component {i} of {_of(space)}",
+            explained=float(shares[-i]),
         )
-        for i in range(min(count, len(vectors), len(points[0])))
-    ]  # fmt: skip
-
-
-def _least_squares(latents: Tensor, coordinates: Tensor) -> Tensor:
-    """For each coordinate x_k (N, K), of orthonormal columns, the least-squares u_k: (K, D)."""
-    return coordinates.T @ latents
+        for i in range(1, 1 + min(count, *space.shape))
+    ]
 
 
 def _of(space: Space) -> str:
