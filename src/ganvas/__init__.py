@@ -24,8 +24,12 @@ if TYPE_CHECKING:
         train,
         translate,
     )
+    from ganvas.latent.attributes import open_reader
+    from ganvas.latent.edit import edit, edit_along
+    from ganvas.latent.finding import directions
     from ganvas.latent.inversion import invert
     from ganvas.latent.mix import mix
+    from ganvas.latent.sweep import sweep
     from ganvas.latent.variation import vary
     from ganvas.latent.walk import interpolate
     from ganvas.measuring import compare, evaluate_pictures, evaluate_run, story
@@ -37,6 +41,9 @@ __all__ = [
     "RunError",
     "__version__",
     "compare",
+    "directions",
+    "edit",
+    "edit_along",
     "evaluate_pictures",
     "evaluate_run",
     "interpolate",
@@ -44,10 +51,12 @@ __all__ = [
     "load",
     "load_translator",
     "mix",
+    "open_reader",
     "reconstruct",
     "report",
     "resume",
     "story",
+    "sweep",
     "train",
     "translate",
     "vary",
@@ -55,6 +64,9 @@ __all__ = [
 
 _LATER = {
     "compare": "ganvas.measuring",
+    "directions": "ganvas.latent.finding",
+    "edit": "ganvas.latent.edit",
+    "edit_along": "ganvas.latent.edit",
     "evaluate_pictures": "ganvas.measuring",
     "evaluate_run": "ganvas.measuring",
     "interpolate": "ganvas.latent.walk",
@@ -62,10 +74,12 @@ _LATER = {
     "load": "ganvas.api",
     "load_translator": "ganvas.api",
     "mix": "ganvas.latent.mix",
+    "open_reader": "ganvas.latent.attributes",
     "reconstruct": "ganvas.api",
     "report": "ganvas.api",
     "resume": "ganvas.api",
     "story": "ganvas.measuring",
+    "sweep": "ganvas.latent.sweep",
     "train": "ganvas.api",
     "translate": "ganvas.api",
     "vary": "ganvas.latent.variation",

@@ -156,7 +156,7 @@ def test_words_need_something_known(ganvas: Command) -> None:
 
 
 def test_strengths_and_names() -> None:
-    from ganvas.cli.edit import slug, strength_factor, strength_list
+    from ganvas.cli.edit import name_of, strength_factor, strength_list
 
     assert strength_list(None) == [-3, -2, -1, 0, 1, 2, 3]
     assert strength_list("-1:1:0.5") == [-1, -0.5, 0, 0.5, 1]
@@ -165,5 +165,5 @@ def test_strengths_and_names() -> None:
     assert strength_factor("1.5") == 1.5
     with pytest.raises(ConfigError):
         strength_factor("much")
-    assert slug("red hair - black hair") == "red-hair-minus-black-hair"
-    assert slug("folder/pca-z-1.safetensors") == "pca-z-1"
+    assert name_of("red hair - black hair") == "red-hair-minus-black-hair"
+    assert name_of("folder/pca-z-1.safetensors") == "pca-z-1"

@@ -9,8 +9,8 @@ from ganvas.cli.lists import label_list, one_of
 from ganvas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ganvas.latent.directions import Direction, Method
-    from ganvas.latent.space import Space, SpaceName
+    from ganvas.latent.directions import Method
+    from ganvas.latent.space import SpaceName
     from ganvas.models.base import LatentModel
 
 
@@ -40,8 +40,9 @@ def directions(
 ) -> None:
     """Find directions of the latent space and keep them in RUN/directions, or list them."""
     from ganvas import api
+    from ganvas.latent.attributes import open_reader
     from ganvas.latent.directions import METHODS, save_directions
-    from ganvas.latent.space import default_space, open_space
+    from ganvas.latent.finding import directions as find_directions
 
     method: Method | None = None if find is None else one_of(find, METHODS, "--find")
     asked: SpaceName | None = None if space is None else one_of(space, ("z", "w"), "--space")
@@ -53,36 +54,15 @@ def directions(
     if method is None:
         _list(run, model)
         return
-    where = open_space(model, asked or default_space(model))
-    found = _find(run, where, method, label_list(attribute), label_list(keep), count)
+    reader = open_reader(run, model.device, say=typer.echo) if method == "boundary" else None
+    found = find_directions(
+        model, method, count, attributes=label_list(attribute), keep=label_list(keep),
+        reader=reader, space=asked,
+    )  # fmt: skip
     paths = save_directions(run, found, model)
     for direction, path in zip(found, paths, strict=True):
         typer.echo(f"{direction.name:24} {direction.quality:16} {path}")
     typer.echo(f"See one: ganvas edit {run} --direction {found[0].name} --strength -3:3")
-
-
-def _find(
-    run: Path,
-    space: "Space",
-    method: "Method",
-    attributes: list[str],
-    keep: list[str],
-    count: int,
-) -> "list[Direction]":
-    from ganvas.latent.factorisation import factorised_directions
-    from ganvas.latent.pca import principal_directions
-
-    if method == "pca":
-        return principal_directions(space, count)
-    if method == "sefa":
-        return factorised_directions(space, count)
-    from ganvas.data.progress import progress_bar
-    from ganvas.latent.attributes import open_reader
-    from ganvas.latent.boundary import READ, boundary_directions
-
-    reader = open_reader(run, space.model.device, say=typer.echo)
-    with progress_bar("Reading pictures", READ + READ // 4) as advance:
-        return boundary_directions(space, reader, attributes, keep, advance=advance)
 
 
 def _list(run: Path, model: "LatentModel") -> None:

@@ -1,9 +1,9 @@
 """`ganvas edit`."""
 
 import math
-import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +11,7 @@ from ganvas.cli.lists import label_list, one_of, seed_list
 from ganvas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ganvas.latent.directions import Direction
-    from ganvas.latent.space import Space, SpaceName
-    from ganvas.models.base import LatentModel
+    from ganvas.latent.space import SpaceName
 
 
 def edit(
@@ -70,21 +66,43 @@ def edit(
     passed = seed_list(seeds, "--seeds")
     if out is not None and out.suffix.lower() != ".png":
         raise ConfigError(f"--out {out}: this is saved as one sheet, a .png.")
-    place = out or run / f"edit-{slug(arithmetic or direction or '')}.png"
+    place = out or run / f"edit-{name_of(arithmetic or direction or '')}.png"
     factor = strength_factor(strength) if arithmetic is not None else 1.0
     steps = strength_list(strength) if direction is not None else []
     from ganvas import api
+    from ganvas.cli.output import save_sheet
+    from ganvas.latent.attributes import open_reader
     from ganvas.latent.directions import find_direction
+    from ganvas.latent.edit import edit as edit_words
+    from ganvas.latent.edit import edit_along
+    from ganvas.latent.points import read_points
 
     model = api.load(run, checkpoint=checkpoint, say=typer.echo)
+    whose = passed if points is None else read_points(points, model)
     classes = label_list(labels)
     if direction is not None:
         found = find_direction(run, direction, model)
-        where = _where(model, passed, points, classes, asked or found.space)
-        _along(where, found, steps, place)
-    else:
-        where = _where(model, passed, points, classes, asked)
-        _add(run, where, arithmetic or "", factor, plain, examples, place)
+        moved = edit_along(model, found, whose, steps, labels=classes, space=asked)
+        save_sheet(moved.sheet(), place)
+        typer.echo(f"{found.name} ({found.about}), {len(steps)} strengths: {place}")
+        _say(moved.notes)
+        return
+    reader = open_reader(run, model.device, say=typer.echo)
+    edited = edit_words(
+        model, arithmetic or "", reader, whose, strength=factor, plain=plain, examples=examples,
+        labels=classes, space=asked,
+    )  # fmt: skip
+    figure = place.with_name(f"{place.stem}-figure.png")
+    save_sheet(edited.found.figure(), figure)
+    save_sheet(edited.sheet(), place)
+    name = edited.found.name
+    typer.echo(f"{name}: before and after on {place}, how it was found on {figure}")
+    _say(edited.notes)
+
+
+def _say(notes: Iterable[str]) -> None:
+    for note in notes:
+        typer.echo(note)
 
 
 def strength_list(text: str | None) -> list[float]:
@@ -114,10 +132,12 @@ def strength_factor(text: str | None) -> float:
     return value
 
 
-def slug(text: str) -> str:
+def name_of(text: str) -> str:
     """A name for a file of what was asked for."""
-    words = text.replace("+", " plus ").replace(" -", " minus ")
-    return re.sub(r"[^\w]+", "-", Path(words).stem.lower()).strip("-")[:80] or "words"
+    from ganvas.latent.files import slug
+
+    words = text.lower().replace("+", " plus ").replace(" -", " minus ")
+    return slug(Path(words).stem) or "words"
 
 
 def _number(text: str) -> float:
@@ -132,81 +152,3 @@ def _no_strengths(text: str) -> ConfigError:
         f"--strength {text!r}: give from and to (-3:3), with a step (-3:3:0.5), or a list of "
         "numbers (-2,0,2); at most 99 of them."
     )
-
-
-class _Where(NamedTuple):
-    """Pictures to change: the space that moves are found in, that of the points, and the points."""
-
-    base: "Space"
-    space: "Space"
-    points: "Tensor"
-    labels: "Tensor | None"
-
-
-def _where(
-    model: "LatentModel",
-    seeds: list[int],
-    points: Path | None,
-    labels: list[str],
-    asked: "SpaceName | None",
-) -> _Where:
-    from ganvas.latent.points import read_points
-    from ganvas.latent.space import default_space, open_space
-    from ganvas.models.base import class_labels
-
-    base = open_space(model, asked or default_space(model))
-    if points is None:
-        classes = class_labels(model, labels, len(seeds))
-        return _Where(base, base, base.points(seeds, classes), classes)
-    given = read_points(points, model)
-    classes = class_labels(model, given.labels or labels, len(given))
-    if given.space == "w+" and base.name == "w":
-        whole = open_space(model, "w+")
-        return _Where(base, whole, given.values.to(model.device), classes)
-    return _Where(base, base, base.lift(given.values, given.space, classes), classes)
-
-
-def _add(
-    run: Path,
-    where: _Where,
-    text: str,
-    strength: float,
-    plain: bool,
-    examples: int,
-    place: Path,
-) -> None:
-    """Work out a sum, add it, and show both."""
-    from ganvas.cli.output import save_sheet
-    from ganvas.data.progress import progress_bar
-    from ganvas.latent.arithmetic import arithmetic, parse
-    from ganvas.latent.attributes import open_reader
-    from ganvas.latent.edit import apply_arithmetic
-    from ganvas.latent.hold import STEPS
-
-    base, space, points, labels = where
-    reader = open_reader(run, base.model.device, say=typer.echo)
-    parse(text, reader)  # before anything slow
-    with progress_bar("Reading pictures", 4 * examples) as advance:
-        found = arithmetic(base, reader, text, examples=examples, advance=advance)
-    with progress_bar("Correcting", len(points) * STEPS) as advance:
-        edited = apply_arithmetic(
-            space, reader, found, points, labels, strength=strength, plain=plain, advance=advance
-        )
-    figure = place.with_name(f"{place.stem}-figure.png")
-    save_sheet(found.figure(), figure)
-    save_sheet(edited.sheet(), place)
-    typer.echo(f"{found.name}: before and after on {place}, how it was found on {figure}")
-    for note in edited.notes:
-        typer.echo(note)
-
-
-def _along(where: _Where, direction: "Direction", strengths: list[float], place: Path) -> None:
-    """Walk along a direction, and show it."""
-    from ganvas.cli.output import save_sheet
-    from ganvas.latent.edit import along
-
-    moved = along(where.space, direction, where.points, strengths, where.labels)
-    save_sheet(moved.sheet(), place)
-    typer.echo(f"{direction.name} ({direction.about}), {len(strengths)} strengths: {place}")
-    for note in moved.notes:
-        typer.echo(note)

@@ -49,8 +49,9 @@ class Arithmetic:
         move: (D,), what is added to a point.
         examples: Of each term three pictures that have it, (3, C, H, W).
         averages: The picture at the average of these three, (parts, C, H, W).
-        result: The last one from which something is taken, or else the first, with the whole sum
-            added: (C, H, W).
+        result: Of a difference, the average from which something is taken, with the sum added; of
+            any other sum, the sum itself, with what is peculiar to the three pictures of the last
+            term that is added: (C, H, W).
     """
 
     parts: tuple[Part, ...]
@@ -73,7 +74,8 @@ class Arithmetic:
             pictures += [average, *to_uint8(examples)]
         pictures += [result, *([blank(result)] * _SHOWN)]
         sheet = parted(pictures, 1 + _SHOWN, first_row=False)
-        return with_caption(sheet, f"rows: {', '.join(map(str, self.parts))}; last: the sum")
+        rows = ", ".join(map(str, self.parts))
+        return with_caption(sheet, f"rows: {rows}; left: the average of three; last: the sum")
 
 
 def parse(text: str, reader: Reader) -> tuple[Part, ...]:
@@ -146,7 +148,9 @@ def arithmetic(
     signs = torch.tensor([part.sign for part in summands]).to(means)
     move = signs @ (means - space.mean())
     few = torch.stack([found.points[chosen[:_SHOWN]].mean(0) for chosen in rows])
-    start = max((i for i, part in enumerate(summands) if part.sign < 0), default=0)
+    difference = float(signs.sum()) <= 0
+    start = max(i for i, part in enumerate(summands) if (part.sign < 0) == difference)
+    base = few[start] if difference else few[start] - means[start] + space.mean()
 
     def pictures(points: Tensor, of: Tensor) -> Tensor:
         return space.draw(points, None if found.labels is None else found.labels[of])
@@ -158,7 +162,7 @@ def arithmetic(
         move=move,
         examples=tuple(pictures(found.points[r[:_SHOWN]], r[:_SHOWN]) for r in rows),
         averages=pictures(few, firsts),
-        result=pictures((few[start] + move)[None], firsts[start : start + 1])[0],
+        result=pictures((base + move)[None], firsts[start : start + 1])[0],
     )
 
 

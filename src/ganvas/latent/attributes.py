@@ -17,6 +17,7 @@ from ganvas.data.pack import open_pack
 from ganvas.errors import ConfigError
 from ganvas.evaluation.features.classifier import ClassifierFeatures, train_or_load_classifier
 from ganvas.settings import nearest
+from ganvas.training.precision import resolve_device
 from ganvas.training.run_folder import RunFolder
 
 State = Mapping[str, frozenset[int]]
@@ -164,7 +165,10 @@ def _words(attribute: Attribute, value: str) -> str:
 
 
 def open_reader(
-    run: Path, device: torch.device, *, say: Callable[[str], None] | None = None
+    run: str | Path,
+    device: torch.device | None = None,
+    *,
+    say: Callable[[str], None] | None = None,
 ) -> Reader:
     """What tells the attributes, or the classes, of the data of a run.
 
@@ -172,14 +176,14 @@ def open_reader(
 
     Args:
         run: The run folder.
-        device: Where to compute.
+        device: Where to compute (default: where `ganvas.load` puts a model).
         say: Told when a classifier has to be trained.
 
     Raises:
         ConfigError: Nothing is known about the data.
         GanvasError: The run or its data cannot be read.
     """
-    config = RunFolder(run).read().data
+    config = RunFolder(Path(run)).read().data
     pack = open_pack(config)
     if len(pack.shape) == 1 or len(pack.classes) < 2:
         raise ConfigError(
@@ -187,4 +191,5 @@ def open_reader(
             "(avatars) or classes (one sub-folder each). Directions that need none: "
             "ganvas directions RUN --find pca."
         )
-    return Reader(train_or_load_classifier(pack, config, device, say=say), pack.classes)
+    place = device or resolve_device("auto")
+    return Reader(train_or_load_classifier(pack, config, place, say=say), pack.classes)

@@ -15,6 +15,7 @@ from torch import Tensor
 from ganvas.errors import ConfigError
 from ganvas.latent.attributes import Reader, State, Term
 from ganvas.latent.directions import Direction
+from ganvas.latent.files import slug
 from ganvas.latent.metric import metric_of
 from ganvas.latent.space import Space
 from ganvas.latent.survey import Survey, survey
@@ -82,11 +83,11 @@ def _direction(
     normal, offset = logistic(learnt, has[: len(learnt)])
     accuracy = balanced_accuracy(tried @ normal + offset > 0, has[len(learnt) :])
     normal = projected(normal, held)
-    name = "-".join([term.name, *(["keep", *keep] if keep else [])])
+    name = "-".join([term.name.replace(", ", "+"), *(["keep", *keep] if keep else [])])
     about = f"towards {term.name}" + (f", keeping {', '.join(keep)}" if keep else "")
     vector = unwhiten(normal / normal.norm())
     return Direction(
-        f"{name.replace(', ', '+').replace(' ', '-')}",
+        slug(name),  # classes may be called anything, and a name becomes a file's
         space.name,
         "boundary",
         vector,

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 from torch import Tensor
 
+from ganvas.data.source_types import printable
 from ganvas.errors import ConfigError, DataError
-from ganvas.files import atomic_write
-from ganvas.latent.points import SUFFIX, fingerprint
+from ganvas.latent.files import SUFFIX, Form, slug
+from ganvas.latent.points import fingerprint
 from ganvas.latent.space import SpaceName, open_space
 from ganvas.models.base import LatentModel
 from ganvas.settings import nearest
@@ -27,8 +26,6 @@ Method = Literal["pca", "sefa", "boundary"]
 METHODS: tuple[Method, ...] = ("pca", "sefa", "boundary")
 
 _FOLDER = "directions"
-_LARGEST = 2**24
-"""Bytes; a direction has a few thousand numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +67,18 @@ class _Facts(BaseModel):
     kind: Literal["direction"] = "direction"
     model: str
     name: str
-    space: SpaceName
+    space: Literal["z", "w"]
     method: Method
     about: str
     explained: FiniteFloat | None
     accuracy: FiniteFloat | None
+
+
+_FORM = Form(
+    _Facts, "direction", "a direction",
+    "Find it anew: ganvas directions RUN --find pca, sefa or boundary.",
+    largest=2**24,  # a direction has a few thousand numbers
+)  # fmt: skip
 
 
 def save_directions(run: Path, directions: Sequence[Direction], model: LatentModel) -> list[Path]:
@@ -89,10 +93,8 @@ def save_directions(run: Path, directions: Sequence[Direction], model: LatentMod
             model=owner, name=direction.name, space=direction.space, method=direction.method,
             about=direction.about, explained=direction.explained, accuracy=direction.accuracy,
         )  # fmt: skip
-        vector = direction.vector.detach().float().cpu().contiguous()
-        paths.append(run / _FOLDER / f"{direction.name}{SUFFIX}")
-        with atomic_write(paths[-1]) as stream:
-            stream.write(save({"direction": vector}, {"ganvas": facts.model_dump_json()}))
+        paths.append(run / _FOLDER / f"{slug(direction.name)}{SUFFIX}")
+        _FORM.write(paths[-1], direction.vector, facts)
     return paths
 
 
@@ -103,18 +105,17 @@ def find_direction(run: Path, name: str, model: LatentModel) -> Direction:
         ConfigError: There is none; the message lists those there are.
         DataError: The file is damaged, or of another model.
     """
-    path = run / _FOLDER / f"{name}{SUFFIX}"
     if name.endswith(SUFFIX):
-        path = Path(name)
-    known = [other.stem for other in kept(run)]
-    if path.is_file():
-        return read_direction(path, model)
+        return read_direction(Path(name), model)
+    known = {path.stem: path for path in kept(run)}
+    if name in known:
+        return read_direction(known[name], model)
     if not known:
         raise ConfigError(
             f"there is no direction {name!r}: {run} has none yet. Find some: "
             f"ganvas directions {run} --find pca."
         )
-    raise ConfigError(f"there is no direction {name!r} in {run}.{nearest(name, known)}")
+    raise ConfigError(f"there is no direction {name!r} in {run}.{nearest(name, [*known])}")
 
 
 def kept(run: Path) -> list[Path]:
@@ -128,7 +129,7 @@ def read_direction(path: Path, model: LatentModel) -> Direction:
     Raises:
         DataError: The file is no direction, damaged, or of another model.
     """
-    facts, vector = _read(path)
+    facts, vector = _FORM.read(path)
     if facts.model != fingerprint(model):
         raise DataError(
             f"the direction in {path} belongs to another model, or to another checkpoint of this "
@@ -136,31 +137,10 @@ def read_direction(path: Path, model: LatentModel) -> Direction:
             f"{facts.method}."
         )
     if vector.dtype != torch.float32 or tuple(vector.shape) != open_space(model, facts.space).shape:
-        raise _refused(path, f"its numbers {tuple(vector.shape)} are no direction")
+        raise _FORM.refused(path, f"its numbers {tuple(vector.shape)} are no direction")
     if not bool(vector.isfinite().all()):
-        raise _refused(path, "some of its numbers are not finite")
+        raise _FORM.refused(path, "some of its numbers are not finite")
     return Direction(
-        facts.name, facts.space, facts.method, vector.to(model.device), facts.about,
-        facts.explained, facts.accuracy,
+        printable(facts.name), facts.space, facts.method, vector.to(model.device),
+        printable(facts.about), facts.explained, facts.accuracy,
     )  # fmt: skip
-
-
-def _read(path: Path) -> tuple[_Facts, Tensor]:
-    """The parts of a file, not yet compared with a model."""
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise _refused(path, "it is larger than any direction")
-        with safe_open(path, framework="pt") as file:
-            written = (file.metadata() or {})["ganvas"]
-            return _Facts.model_validate_json(written), file.get_tensor("direction")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (SafetensorError, ValidationError, KeyError, UnicodeDecodeError):
-        raise _refused(path, "its content is another") from None
-
-
-def _refused(path: Path, why: str) -> DataError:
-    return DataError(
-        f"{path} is no file of a direction, or a damaged one: {why}. Find it anew: "
-        "ganvas directions RUN --find pca, sefa or boundary."
-    )

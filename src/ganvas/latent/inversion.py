@@ -116,8 +116,7 @@ class Inverter:
             raise ConfigError(f"--steps {steps}: an inversion takes at least one step.")
         self.space, self.steps, self._samples = space, steps, model
         self.eyes = RandomEyes(model.shape[0]).to(model.device)
-        origin = torch.zeros(1, *space.shape, device=model.device, requires_grad=True)
-        space.differentiable(origin, class_labels(model, None, 1))  # or says why there are none
+        space.check_gradients()
 
     def invert(
         self,

@@ -132,6 +132,11 @@ class Space(ABC):
             )
         return images.float()
 
+    def check_gradients(self) -> None:
+        """Raise ConfigError for a model without gradients by its points, before anything slow."""
+        origin = torch.zeros(1, *self.shape, device=self.model.device, requires_grad=True)
+        self.differentiable(origin, class_labels(self.model, None, 1))
+
     @torch.no_grad()
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor | None:
         """The points (N, *shape) that the model's encoder finds for images; None without one.
