@@ -12,8 +12,9 @@ from ganvas.evaluation.features.known import Task
 from ganvas.latent.arithmetic import arithmetic, parse, wanted_of
 from ganvas.latent.arithmetic_scores import arithmetic_scores
 from ganvas.latent.attributes import Reader
-from ganvas.latent.edit import apply_arithmetic
+from ganvas.latent.edit import apply_arithmetic, edit
 from ganvas.latent.metric import metric_from, metric_of
+from ganvas.latent.points import Points
 from ganvas.latent.space import open_space
 from ganvas.latent.survey import survey
 from ganvas.models.classifier import Head
@@ -122,6 +123,47 @@ def test_a_vector_points_to_its_attribute() -> None:
     taken = arithmetic(space, reader, "- glasses", examples=512)
     torch.testing.assert_close(taken.move, -found.move)
     assert taken.wanted == {"glasses": {0}}
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("glasses", (1, 0)),  # the average of those without, with glasses
+        ("- glasses", (0, 0)),
+        ("glasses, beard - beard + no beard", (1, 0)),  # man with glasses - man + woman
+        ("no glasses, beard - no beard + glasses, no beard", (0, 1)),
+        ("glasses + beard", (1, 1)),
+    ],
+)
+def test_the_figure_shows_the_sum(words: str, shown: tuple[int, int]) -> None:
+    space, reader = open_space(Columns(), "z"), ColumnReader()
+    result = reader.read(arithmetic(space, reader, words, examples=512).result[None])
+    assert (int(result["glasses"]), int(result["beard"] > 0)) == shown
+
+
+def test_editing_in_words() -> None:
+    model, reader = Columns(), ColumnReader()
+    edited = edit(model, "glasses", reader, [1, 2, 3], examples=64)
+    torch.testing.assert_close(edited.before, model.sample(3, 1))
+    assert edited.reached.all()
+    assert edited.found.name == "glasses - no glasses"
+    assert edited.sheet().width > 0
+    points = Points("z", edited.points, ("a", "b", "c"))
+    again = edit(model, "glasses", reader, points, examples=64, plain=True)
+    torch.testing.assert_close(again.before, edited.after)
+
+
+def test_what_cannot_be_corrected_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stepped(Columns):
+        def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+            return super().decode(latents.detach(), labels)
+
+    def slow(*given: object, **options: object) -> None:
+        pytest.fail("pictures are read")
+
+    monkeypatch.setattr(ColumnReader, "read", slow)
+    with pytest.raises(ConfigError, match="no gradients"):
+        edit(Stepped(), "glasses", ColumnReader())
 
 
 def test_what_is_never_drawn_is_said() -> None:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ganvas.errors import ConfigError, DataError
+from ganvas.latent.attributes import Term
 from ganvas.latent.boundary import balanced_accuracy, boundary_directions, logistic, projected
 from ganvas.latent.directions import (
     Direction,
@@ -19,8 +20,9 @@ from ganvas.latent.directions import (
     read_direction,
     save_directions,
 )
-from ganvas.latent.edit import along
+from ganvas.latent.edit import along, edit_along
 from ganvas.latent.factorisation import factorised_directions
+from ganvas.latent.finding import directions
 from ganvas.latent.first_layer import first_activations
 from ganvas.latent.metric import metric_of
 from ganvas.latent.pca import principal_directions
@@ -207,6 +209,39 @@ def test_files(tmp_path: Path) -> None:
         find_direction(tmp_path / "empty", "c", model)
     with pytest.raises(DataError, match="another model"):
         read_direction(paths[0], Columns(2 * torch.eye(SIZE)))
+
+
+def test_names_stay_in_their_folder(tmp_path: Path) -> None:
+    """Classes, of which directions have their names, may be called anything by a data set."""
+    model, reader = Columns(), ColumnReader()
+    run = tmp_path / "run"
+    reader.terms["../../x"] = Term("../../x", {"glasses": frozenset({1})})
+    reader.terms["/"] = Term("/", {"beard": frozenset({0})})
+    found = directions(model, "boundary", attributes=["../../x", "/"], reader=reader)
+    assert [one.name for one in found] == ["x", "unnamed"]
+    paths = save_directions(run, [*found, direction(torch.rand(SIZE), "../../y")], model)
+    assert {path.resolve().parent for path in paths} == {(run / "directions").resolve()}
+    assert find_direction(run, "x", model).about == "towards ../../x"
+    for name in ("../../run/directions/x", "x" * 5000, "", ".."):
+        with pytest.raises(ConfigError, match="no direction"):
+            find_direction(run, name, model)
+
+
+def test_what_a_file_says_does_not_disturb_a_terminal(tmp_path: Path) -> None:
+    model = Columns()
+    told = Direction("one", "z", "pca", torch.rand(SIZE), "\x1b[2J\x07 cleared")
+    (path,) = save_directions(tmp_path, [told], model)
+    assert read_direction(path, model).about.isprintable()
+
+
+def test_finding_by_each_method() -> None:
+    model = Columns()
+    assert [one.name for one in directions(model, count=2)] == ["pca-z-1", "pca-z-2"]
+    assert [one.name for one in directions(model, "sefa", 1)] == ["sefa-z-1"]
+    with pytest.raises(ConfigError, match="needs attributes"):
+        directions(model, "boundary", attributes=["glasses"])
+    moved = edit_along(model, directions(model, count=1)[0], [1, 2], [0, 1])
+    torch.testing.assert_close(moved.images[:, 0], model.sample(2, 1))
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def name_of(text: str) -> str:
     from ganvas.latent.files import slug
 
     words = text.lower().replace("+", " plus ").replace(" -", " minus ")
-    return slug(Path(words).stem) or "words"
+    return slug(Path(words).stem)
 
 
 def _number(text: str) -> float:

@@ -57,7 +57,7 @@ class Form(Generic[Facts]):
             raise DataError(f"there is no file {path}. {self.advice}")
         try:
             if path.stat().st_size > self.largest:
-                raise self.refused(path, f"it is larger than any with {self.what}")
+                raise self.refused(path, f"it is larger than any of {self.what}")
             with safe_open(path, framework="pt") as file:
                 written = (file.metadata() or {})[_KEY]
                 return self.facts.model_validate_json(written), file.get_tensor(self.tensor)
@@ -69,10 +69,10 @@ class Form(Generic[Facts]):
     def refused(self, path: Path, why: str) -> DataError:
         """What to say of a file that is not of this kind."""
         return DataError(
-            f"{path} is no file with {self.what}, or a damaged one: {why}. {self.advice}"
+            f"{path} is no file of {self.what}, or a damaged one: {why}. {self.advice}"
         )
 
 
 def slug(text: str) -> str:
-    """Words as the name of a file, which lies in the folder that it is put in; "" if none is left."""
-    return re.sub(r"[^\w+]+", "-", text)[:_LONGEST_NAME].strip("-")
+    """Words as the name of a file, which cannot leave the folder that it is put in."""
+    return re.sub(r"[^\w+]+", "-", text)[:_LONGEST_NAME].strip("-") or "unnamed"
