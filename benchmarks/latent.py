@@ -1,12 +1,14 @@
 """The latent space, measured: `python -m benchmarks.latent RUN [RUN ...]`, runs on `avatars`.
 
+`--only shape,mixing,latency` leaves out the arithmetic, which takes most of an hour.
+
 For each run and space: whether arithmetic brings an attribute and keeps the rest, plainly as in the
 paper and corrected; how linearly the attributes lie (Karras et al. 2019, section 4.2) and how long
 its paths are (section 4.1); which attributes follow the coarse, middle and fine styles of a mix;
 and what each operation takes.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Callable
 from functools import partial
@@ -30,11 +32,11 @@ from ganvas.latent.metric import metric_of
 from ganvas.latent.mix import mixed_styles, named_layers
 from ganvas.latent.pca import principal_directions
 from ganvas.latent.space import Space, SpaceName, open_space
-from ganvas.latent.styles import in_all_layers, pictures_of
 from ganvas.latent.survey import Survey, survey
 from ganvas.models.base import LatentModel, Styles
 from ganvas.training.run_folder import RunFolder
 
+PARTS = ("arithmetic", "shape", "mixing", "latency")
 WORDS = ("glasses", "beard", "hat")
 EDITED, READ, PAIRS, MIXED, ROUNDS = 200, 4_000, 500, 200, 5
 EPSILON = 1e-4  # of the path length
@@ -42,22 +44,26 @@ NATS = 1e-12
 
 
 def main() -> None:
-    runs = [Path(run) for run in sys.argv[1:]]
-    if not runs:
-        raise SystemExit("name runs on avatars: python -m benchmarks.latent RUN [RUN ...]")
-    for run in runs:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latent")
+    parser.add_argument("runs", nargs="+", type=Path, help="Runs on avatars.")
+    parser.add_argument("--only", default=",".join(PARTS), help="Some of these, with commas.")
+    asked = parser.parse_args()
+    parts = asked.only.split(",")
+    for run in asked.runs:
         model = api.load(run)
         reader = open_reader(run, model.device, say=print)
-        judge = other_reader(run, model.device)
         names: list[SpaceName] = ["z", "w"] if isinstance(model, Styles) else ["z"]
         print(f"\n### {run.name}", flush=True)
         for name in names:
             space = open_space(model, name)
-            _arithmetic(space, reader, judge)
-            _shape(space, reader)
-        if isinstance(model, Styles):
+            if "arithmetic" in parts:
+                _arithmetic(space, reader, other_reader(run, model.device))
+            if "shape" in parts:
+                _shape(space, reader)
+        if "mixing" in parts and isinstance(model, Styles):
             _mixing(model, reader)
-        _latency(open_space(model, names[-1]), reader)
+        if "latency" in parts:
+            _latency(open_space(model, names[-1]), reader)
 
 
 def other_reader(run: Path, device: torch.device) -> Reader:
@@ -160,11 +166,9 @@ def path_length(space: Space, reader: Reader) -> float:
 def _mixing(model: LatentModel, reader: Reader) -> None:
     """Of the attributes that differ, how many follow the source of the coarse, ... styles."""
     assert isinstance(model, Styles)
-    space = open_space(model, "w")
-    kept, given = (
-        in_all_layers(model, space.points(range(s, s + MIXED))) for s in (6_000_000, 7_000_000)
-    )
-    before, source = (reader.read(pictures_of(model, styles)) for styles in (kept, given))
+    space = open_space(model, "w+")
+    kept, given = (space.points(range(s, s + MIXED)) for s in (6_000_000, 7_000_000))
+    before, source = (reader.read(space.draw(styles)) for styles in (kept, given))
     names = [name for name in named_layers(model.layer_resolutions) if name != "all"]
     rows: dict[str, list[str]] = {name: [name] for name in before}
     for layers in names:
@@ -172,7 +176,7 @@ def _mixing(model: LatentModel, reader: Reader) -> None:
         mixed = torch.cat([
             mixed_styles(a[None], b[None], chosen)[0] for a, b in zip(kept, given, strict=True)
         ])  # fmt: skip
-        after = reader.read(pictures_of(model, mixed))
+        after = reader.read(space.draw(mixed))
         for name, row in rows.items():
             differs = before[name] != source[name]
             row.append(f"{(after[name] == source[name])[differs].float().mean():.0%}")

@@ -11,10 +11,11 @@ from torch import Tensor
 from ganvas import api
 from ganvas.models import ModelConfig, build_model
 from ganvas.models.autoencoder_kl import AutoencoderKlConfig
-from ganvas.models.base import Captions, Model
+from ganvas.models.base import Model
 from ganvas.models.diffusion_config import LatentDiffusionConfig
 from ganvas.models.first_stage import FirstStageConfig
 from ganvas.models.gan_config import GanConfig
+from ganvas.models.reading import Captions
 from ganvas.models.stylegan_config import StyleGanConfig
 from ganvas.models.translation_config import CycleGanConfig, TranslationConfig
 from ganvas.recipes import RECIPES, find_recipe

@@ -21,7 +21,6 @@ from ganvas.evaluation.judge import make_judge
 from ganvas.evaluation.report import write_report
 from ganvas.models import build_model
 from ganvas.models.base import (
-    Captions,
     Encodes,
     LatentModel,
     Model,
@@ -32,6 +31,7 @@ from ganvas.models.base import (
 )
 from ganvas.models.diffusion_config import FirstStageOf, LatentDiffusionConfig
 from ganvas.models.diffusion_parts import missing_packages
+from ganvas.models.reading import Captions
 from ganvas.models.translation import Direction, TranslationModel
 from ganvas.recipes import DEFAULT, RECIPES, Recipe, find_recipe
 from ganvas.recipes.choosing import FLIP_HINT, check_choices, choose, leave_open, still_true

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from ganvas import api
+from ganvas.latent.points import Points, save_points
 from tests.cli.running import Command
 from tests.latent.painter import Etcher, Painter
 from tests.tiny import tiny, train_quietly
@@ -32,7 +34,7 @@ def size(path: str) -> tuple[int, int]:
 def test_mix(ganvas: Command, painter: Painter) -> None:
     result = ganvas("mix", "run", "--rows", "1, 2,2", "--cols", "4,5", "--layers", "0-2,5")
     assert result.code == 0, result.err
-    assert result.out == "Seeds 1,2,2 with layers 0-2,5 of seeds 4,5: run/mix-0-2,5.png\n"
+    assert result.out == "Rows 1,2,2 with layers 0-2,5 of columns 4,5: run/mix-0-2,5.png\n"
     width, height = size("run/mix-0-2,5.png")
     assert height > width  # a row for each of the three and one above them, three columns
     assert ganvas("mix", "run", "--truncation", "0.5", "--out", "sheets/a.png").code == 0
@@ -40,10 +42,18 @@ def test_mix(ganvas: Command, painter: Painter) -> None:
     assert Path("sheets/a.png").read_bytes() != Path("run/mix-coarse.png").read_bytes()
 
 
+def test_points_are_mixed_with_seeds(ganvas: Command, painter: Painter) -> None:
+    values = torch.randn(1, painter.layers, painter.latent_size)
+    save_points(Path("me.safetensors"), Points("w+", values, ("me",)), painter)
+    result = ganvas("mix", "run", "--rows", "1,me.safetensors", "--cols", "4", "--out", "a.png")
+    assert result.out == "Rows 1,me.safetensors with layers 0-2 of columns 4: a.png\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
         (("--rows", "1,x"), "--rows '1,x'"),
+        (("--rows", "1,none.safetensors"), "no file none.safetensors"),
         (("--cols", ""), "--cols ''"),
         (("--cols", "1," + "9" * 30), "--cols"),
         (("--layers", "0-8"), "coarse (0-2)"),

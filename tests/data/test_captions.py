@@ -169,6 +169,12 @@ def test_what_is_long_is_cut() -> None:
     assert tidy(5) is None
 
 
+def test_what_disturbs_terminals_and_text_encoders_is_left_out() -> None:
+    assert tidy("a\ud800 \x1b[31mcat\x00\x9b") == "a [31mcat"
+    assert tidy("\ud800") is None
+    assert tidy("می‌خوابد") == "می‌خوابد"  # its joiner is a part of the word
+
+
 def test_a_long_text_is_cut_within_a_letter(tmp_path: Path) -> None:
     source = folder(tmp_path, {"a.txt": "x" + "€" * 50_000, "b.txt": "y", "cats/c.txt": "z"})
     captions = pack(source).captions

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganvas.data import archives, decoding, sources, tables
+from ganvas.data import hub as hub_module
 from ganvas.data.decoding import PictureError
 from ganvas.data.folders import classify
 from ganvas.data.generated import AvatarSource, DigitSource
@@ -499,7 +500,7 @@ def test_a_hub_row_cannot_name_a_file_outside_of_the_cache(tmp_path: Path) -> No
     private = tmp_path / "private.png"
     private.write_bytes(encode(picture()))
     for path in (private, Path("/dev/zero"), tmp_path / "absent.png"):
-        content = tables._hub_bytes({"bytes": None, "path": str(path)})
+        content = hub_module._hub_bytes({"bytes": None, "path": str(path)})
         assert not isinstance(content, bytes)
 
 

@@ -9,9 +9,9 @@ import torch
 from ganvas.data.sources import IMPORTED
 from ganvas.interop.new_run import write_run
 from ganvas.models.autoencoder_kl import AutoencoderKlConfig
-from ganvas.models.base import Captions
 from ganvas.models.diffusion_config import LatentDiffusionConfig
 from ganvas.models.latent_diffusion import LatentDiffusion
+from ganvas.models.reading import Captions
 from ganvas.models.vqvae import VqVaeConfig
 from ganvas.training.checkpoint import TrainingState
 from ganvas.training.config import RunConfig

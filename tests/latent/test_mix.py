@@ -9,6 +9,8 @@ from PIL import Image
 
 from ganvas.errors import ConfigError
 from ganvas.latent.mix import choose_layers, mix, named_layers, written
+from ganvas.latent.points import Points
+from ganvas.latent.space import SpaceName, open_space
 from ganvas.models.gan import Gan
 from ganvas.models.gan_config import GanConfig
 from ganvas.networks import StyleKind
@@ -110,6 +112,28 @@ def test_classes_are_those_of_the_rows_then_of_the_columns() -> None:
         mix(painter, [1], [2], labels=["cow"])
     with pytest.raises(ConfigError, match="without classes"):
         mix(Painter(), [1], [2], labels=["cat"])
+
+
+def test_points_that_were_found_are_mixed_with_seeds() -> None:
+    painter = Painter()
+    mixed = mix(painter, [3, found(painter, "w+")], [found(painter, "w"), 4], "2-3")
+    assert mixed.cells.shape[:2] == (3, 3)
+    drawn = open_space(painter, "w+").draw(found(painter, "w+").values)
+    torch.testing.assert_close(mixed.rows[1:], drawn)
+    torch.testing.assert_close(mixed.rows[:1], painter.sample(1, seed=3))
+    torch.testing.assert_close(mixed.columns[2:], painter.sample(1, seed=4))
+    expected = drawn[0].clone()
+    expected[:, :, 2:4] = mixed.columns[0][:, :, 2:4]
+    torch.testing.assert_close(mixed.cells[1, 0], expected)
+    only = mix(painter, [found(painter, "w")], [found(painter, "w")], truncation=0.0)
+    torch.testing.assert_close(only.rows, mixed.columns[:2])
+
+
+def found(painter: Painter, space: SpaceName) -> Points:
+    """What `invert` might have found: two points."""
+    shape = open_space(painter, space).shape
+    values = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+    return Points(space, values, ("a", "b"))
 
 
 def test_truncation_pulls_sources_and_cells_to_the_centre() -> None:

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from ganvas.errors import ConfigError
 from ganvas.models.autoencoder_kl import AutoencoderKl, AutoencoderKlConfig
-from ganvas.models.base import Captions, Diffuses, Reads, Samples
+from ganvas.models.base import Diffuses, Reads, Samples
 from ganvas.models.diffusion_config import FirstStageOf, LatentDiffusionConfig, Sampling
 from ganvas.models.latent_diffusion import LatentDiffusion
 from ganvas.models.phase import Batch, Draws
+from ganvas.models.reading import Captions
 from ganvas.models.sampling import draw, scheduler_for
 from ganvas.models.vqvae import VqVaeConfig
 from ganvas.networks.denoiser import denoiser
@@ -79,10 +80,22 @@ def signal(t: Tensor, schedule: str) -> Tensor:
     return (1 - beta).cumprod(0)[t]
 
 
+def signal_between(t: Tensor, schedule: str) -> Tensor:
+    """The same at times between the whole ones, as samplers have it: log(sigma / alpha) is even."""
+    kept = signal(torch.arange(1000), schedule)
+    below = t.double().floor().long().clamp(max=998)
+    ends = ((1 - kept) / kept).log()[torch.stack([below, below + 1])]
+    return 1 / (1 + torch.lerp(ends[0], ends[1], t.double() - below).exp()).float()
+
+
 @pytest.mark.parametrize("schedule", ["squaredcos_cap_v2", "scaled_linear"])
 @pytest.mark.parametrize("prediction", ["v", "epsilon"])
 @pytest.mark.parametrize("gamma", [5.0, None])
 def test_loss_is_the_papers(schedule: str, prediction: str, gamma: float | None) -> None:
+    if (prediction, schedule) == ("epsilon", "squaredcos_cap_v2"):
+        with pytest.raises(ConfigError, match="cannot be drawn from"):
+            config("none", schedule=schedule, prediction=prediction)
+        return
     m = model("none", schedule=schedule, prediction=prediction, min_snr_gamma=gamma)
     m.measure_scale([batch().images])
     seen: list[tuple[Tensor, Tensor]] = []
@@ -121,7 +134,7 @@ def test_samplers_undo_noise_that_is_predicted_perfectly(
     z_0, noise = torch.randn(2, 3, 4, 2, 2)
 
     def perfect(z_t: Tensor, t: Tensor) -> Tensor:
-        kept = signal(t.long(), schedule).float()
+        kept = signal_between(t, schedule)
         eps = (z_t - kept.sqrt() * z_0) / (1 - kept).sqrt()
         velocity: Tensor = kept.sqrt() * eps - (1 - kept).sqrt() * z_0
         return velocity if prediction == "v" else eps
@@ -136,8 +149,9 @@ def test_samplers_undo_noise_that_is_predicted_perfectly(
 def test_ddim_is_that_of_diffusers_where_its_steps_divide_the_times(prediction: Any) -> None:
     from diffusers import DDIMScheduler
 
-    ours = scheduler_for(config("none", prediction=prediction), "ddim")
-    names = ("beta_schedule", "prediction_type", "timestep_spacing")
+    schedule = "squaredcos_cap_v2" if prediction == "v" else "scaled_linear"
+    ours = scheduler_for(config("none", prediction=prediction, schedule=schedule), "ddim")
+    names = ("beta_start", "beta_end", "beta_schedule", "prediction_type", "timestep_spacing")
     theirs = DDIMScheduler(**{n: ours.config[n] for n in names}, clip_sample=False)
     noise, other = torch.randn(2, 3, 4, 2, 2)
     drawn = [
@@ -153,7 +167,7 @@ def test_more_steps_come_closer_to_the_exact_solution(sampler: Any) -> None:
     settings, s = config("none"), 0.5
 
     def exact(z_t: Tensor, t: Tensor) -> Tensor:
-        kept = signal(t.long(), "squaredcos_cap_v2").float()
+        kept = signal_between(t, "squaredcos_cap_v2")
         variance = kept * s**2 + 1 - kept
         return kept.sqrt() * (1 - kept).sqrt() * (1 - s**2) / variance * z_t
 
@@ -165,6 +179,28 @@ def test_more_steps_come_closer_to_the_exact_solution(sampler: Any) -> None:
     ]  # fmt: skip
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 0.05
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(("prediction", "schedule"), [("v", "squaredcos_cap_v2"),
+                                                      ("v", "scaled_linear"),
+                                                      ("epsilon", "scaled_linear")])  # fmt: skip
+def test_small_errors_of_the_network_stay_small(
+    sampler: Any, prediction: Any, schedule: Any
+) -> None:
+    """Standard normal latents stay so, as every network errs by a little."""
+    settings = config("none", prediction=prediction, schedule=schedule)
+    torch.manual_seed(0)
+
+    def nearly(z_t: Tensor, t: Tensor) -> Tensor:
+        sigma = (1 - signal_between(t, schedule)).sqrt()
+        exact = torch.zeros_like(z_t) if prediction == "v" else sigma * z_t
+        return exact + 0.02 * torch.randn_like(z_t)
+
+    drawn = draw(
+        scheduler_for(settings, sampler), nearly, torch.randn(64, 4, 4, 4), 20, lambda i: None
+    )
+    assert float(drawn.std()) == pytest.approx(1, abs=0.1)
 
 
 def test_guidance_goes_on_from_the_empty_caption_through_the_asked_one() -> None:
@@ -309,13 +345,17 @@ def test_captions_that_cannot_be_drawn() -> None:
         ("a rod ball", "Did you mean 'red'"),
         (" ", "is empty"),
         ("a ball " * 9, "takes 18 numbers.*reads 6"),
+        ("a \udcff ball", r"'\?': never in a caption"),  # no UTF-8 on the command line
     ]:
         with pytest.raises(ConfigError, match=reason):
             m.sample(1, texts=[text])
     assert m.tokenise(["a red monocle", "a ball " * 9], lenient=True).shape == (2, 8)
+    assert m.tokenise(["half a letter: \ud800"], lenient=True).shape == (1, 8)
+    with pytest.raises(ConfigError, match=r"--set model\.condition=class"):
+        model("none").sample(1, labels=[0])
     with pytest.raises(ConfigError, match=r"model\.condition=text"):
         model("none").sample(1, texts=["a ball"])
-    with pytest.raises(ConfigError, match="--labels"):
+    with pytest.raises(ConfigError, match="takes classes: a, b"):
         model("class", classes=("a", "b")).sample(1, texts=["a ball"])
 
 
@@ -324,6 +364,8 @@ def test_data_that_lacks_what_the_condition_asks_for() -> None:
         LatentDiffusion(config("text"), (3, 16, 16))
     with pytest.raises(ConfigError, match="have the same words"):
         model("class", classes=("Cat", "cat"))
+    with pytest.raises(ConfigError, match="guidance"):
+        Sampling.parse({"guidance": float("inf")})
     with pytest.raises(ConfigError, match="sizes from 0 to 1"):
         config(attention=[2])
 

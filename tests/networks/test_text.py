@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,30 @@ def test_folders_that_hold_no_encoder(tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(ConfigError, match="in safetensors"):
         open_text_encoder(folder)
+    weights.write_bytes(b"\xff" * 99)
+    with pytest.raises(ConfigError, match="no whole CLIP"):
+        open_text_encoder(folder)
+
+
+def test_damaged_and_foreign_tokenisers(tmp_path: Path) -> None:
+    folder = saved(tmp_path, make_text_encoder(tokenizer(), 16, 1))
+    make_tokenizer([f"word{i}" for i in range(99)], 16).save_pretrained(folder)
+    with pytest.raises(ConfigError, match="does not go with the encoder: it has 103 tokens"):
+        open_text_encoder(folder)
+    (folder / "tokenizer.json").write_text('{"model": 1}')
+    with pytest.raises(ConfigError, match="no whole CLIP"):
+        open_text_encoder(folder)
+
+
+def test_no_more_is_read_than_an_encoder_has_places_for(tmp_path: Path) -> None:
+    folder = saved(tmp_path, make_text_encoder(tokenizer(8), 16, 1))
+    tokenizer(64).save_pretrained(folder)
+    assert open_text_encoder(folder)[0].model_max_length == 8
+
+
+def test_code_in_a_folder_is_neither_run_nor_asked_for(tmp_path: Path) -> None:
+    code = {"model_type": "mine", "auto_map": {"AutoConfig": "evil.Mine"}}
+    (tmp_path / "config.json").write_text(json.dumps(code))
+    (tmp_path / "evil.py").write_text("raise SystemExit")
+    with pytest.raises(ConfigError, match="no whole CLIP"):
+        open_text_encoder(tmp_path)

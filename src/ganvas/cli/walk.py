@@ -1,21 +1,19 @@
 """`ganvas interpolate`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganvas.cli.lists import one_of, seed_list
+from ganvas.cli.ends import read_ends, seeds_and_files
+from ganvas.cli.lists import one_of
 from ganvas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ganvas.latent.points import Points
     from ganvas.latent.space import SpaceName
     from ganvas.latent.walk import Mode
-    from ganvas.models.base import LatentModel
 
-_SEEDS, _POINTS = "0,1,2,3,4", ".safetensors"
+_SEEDS = "0,1,2,3,4"
 
 
 def interpolate(
@@ -81,7 +79,7 @@ def interpolate(
         raise ConfigError("--seeds, --points and --images exclude each other: give one of them.")
     if frames is not None and steps is not None:
         raise ConfigError("--frames is for the whole walk, --steps for a part: give one of them.")
-    through = [points] if points is not None else _ends(seeds or _SEEDS)
+    through = [points] if points is not None else seeds_and_files(seeds or _SEEDS, "--seeds")
     place = out or run / "interpolation.png"
     from ganvas import api
     from ganvas.latent.film import Film
@@ -99,22 +97,8 @@ def interpolate(
         check_images(model)
         ends = api.pictures_for(run, images, n)[0]
     found = walk(
-        model, () if images is not None else _read(through, model), images=ends, steps=steps,
+        model, () if images is not None else read_ends(through, model), images=ends, steps=steps,
         frames=frames, loop=loop, mode=way, label=label, text=text, space=where,
         truncation=truncation,
     )  # fmt: skip
     typer.echo(found.save(place, fps))
-
-
-def _ends(text: str) -> list[int | Path]:
-    """The seeds and files in "1,me.safetensors,3"."""
-    parts = [part.strip() for part in text.split(",")]
-    numbers = [part for part in parts if not part.endswith(_POINTS)]
-    seeds = iter(seed_list(",".join(numbers), "--seeds") if numbers else [])
-    return [Path(part) if part.endswith(_POINTS) else next(seeds) for part in parts]
-
-
-def _read(ends: Sequence[int | Path], model: "LatentModel") -> "list[int | Points]":
-    from ganvas.latent.points import read_points
-
-    return [read_points(end, model) if isinstance(end, Path) else end for end in ends]

@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -28,6 +29,9 @@ MAX_TABLE_BYTES = 256 * 2**20
 
 _MAX_TEXT_BYTES = 16 * MAX_LETTERS
 _NAMED = 3
+
+_DISTURBING = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What no terminal and no text encoder should get: control characters, halves of letters."""
 
 Read = Callable[[str, int], bytes]
 """The content of a file of a source, by its relative path, up to so many bytes."""
@@ -75,7 +79,7 @@ def read_captions(
     """
     if not files:
         return None
-    found: dict[str, str] = {}
+    found: dict[str, Any] = {}
     for table in files.tables:
         content = read(table, MAX_TABLE_BYTES + 1)
         try:
@@ -97,7 +101,7 @@ def tidy(caption: Any) -> str | None:
         caption = caption[0] if caption else None
     if not isinstance(caption, str):
         return None
-    line = " ".join(caption[: 2 * MAX_LETTERS].split())
+    line = " ".join(_DISTURBING.sub(" ", caption[: 2 * MAX_LETTERS]).split())
     return line[:MAX_LETTERS].rstrip() or None
 
 
@@ -164,7 +168,7 @@ def _of_table(name: str, content: bytes) -> Iterator[tuple[str, Any]]:
 
 def _rows_of_json(text: str) -> Iterable[tuple[int, dict[str, Any]]]:
     """The lines of a JSON Lines file, counted from 1."""
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(_lines(text), start=1):
         if not line.strip():
             continue
         try:
@@ -175,6 +179,15 @@ def _rows_of_json(text: str) -> Iterable[tuple[int, dict[str, Any]]]:
         if not isinstance(row, dict):
             raise _UnreadableError(f', line {number}: not of the form {{"file_name": ...}}')
         yield number, row
+
+
+def _lines(text: str) -> Iterator[str]:
+    """One by one: of a bomb of empty lines, a list would fill the memory."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def _rows_of_csv(text: str) -> Iterable[tuple[int, dict[str, Any]]]:

@@ -8,9 +8,10 @@ from ganvas.errors import DataError
 from .archives import open_archive
 from .folders import open_folder
 from .generated import BUILTIN, open_builtin
+from .hub import open_hub
 from .source_types import Source
 from .stacked import PREFIX, stack
-from .tables import open_hub, open_parquet, parquet_shards
+from .tables import open_parquet, parquet_shards
 
 HUB_NAMES = {
     "mnist": "hf:ylecun/mnist",

@@ -1,4 +1,4 @@
-"""Parquet files as Hugging Face `datasets` writes them, and data sets on its hub."""
+"""Parquet files as Hugging Face `datasets` writes them."""
 
 import contextlib
 import importlib
@@ -18,7 +18,6 @@ from ganvas.errors import DataError
 from .archives import MAX_RATIO
 from .captions import COLUMNS, tidy
 from .decoding import MAX_BYTES, PictureError
-from .folders import read_file
 from .source_types import Encoded, Listing, PictureSource, digest, printable, stamp
 
 _BATCH = 64  # rows held in memory at a time, fewer where they could be large:
@@ -26,7 +25,8 @@ _BYTES_AT_ONCE = 512 * 2**20
 _TEXTS = 4096  # the same of captions
 
 
-def _require(module: str, purpose: str) -> ModuleType:
+def require(module: str, purpose: str) -> ModuleType:
+    """An optional module; a DataError says how to install one that is missing."""
     try:
         return importlib.import_module(module)
     except ImportError:
@@ -37,7 +37,7 @@ def _require(module: str, purpose: str) -> ModuleType:
 
 
 @dataclass(frozen=True)
-class _Columns:
+class Columns:
     """Which columns matter; paths of field names."""
 
     image: str
@@ -67,7 +67,7 @@ def parquet_shards(folder: Path) -> list[Path]:
 class ParquetSource(TableSource):
     """Picture bytes in one or several Parquet files of the same schema."""
 
-    def __init__(self, name: str, shards: list[Path], columns: _Columns, listing: Listing):
+    def __init__(self, name: str, shards: list[Path], columns: Columns, listing: Listing):
         super().__init__(name, {"parquet": [stamp(path) for path in shards]}, listing)
         self._shards = shards
         self._columns = columns
@@ -106,8 +106,8 @@ class ParquetSource(TableSource):
 @contextlib.contextmanager
 def _open_file(path: Path) -> Iterator[Any]:
     """A `pyarrow.parquet.ParquetFile`; what goes wrong while reading from it is a `DataError`."""
-    parquet = _require("pyarrow.parquet", "Reading Parquet")
-    arrow = _require("pyarrow", "Reading Parquet")
+    parquet = require("pyarrow.parquet", "Reading Parquet")
+    arrow = require("pyarrow", "Reading Parquet")
     try:
         with parquet.ParquetFile(path) as file:
             if file.metadata.num_rows > path.stat().st_size:  # each picture takes some bytes
@@ -127,7 +127,7 @@ def _within(indices: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int
 
 
 def _read_rows(
-    file: Any, wanted: NDArray[np.int64], columns: _Columns
+    file: Any, wanted: NDArray[np.int64], columns: Columns
 ) -> Iterator[tuple[int, bytes | PictureError]]:
     start = 0
     for group in range(file.num_row_groups):
@@ -187,7 +187,7 @@ def open_parquet(name: str, shards: list[Path]) -> ParquetSource:
     """
     names: list[str] = []
     labels: list[Any] = []
-    columns: _Columns | None = None
+    columns: Columns | None = None
     for path in shards:
         with _open_file(path) as file:
             found = _find_columns(path, file.schema_arrow)
@@ -202,7 +202,7 @@ def open_parquet(name: str, shards: list[Path]) -> ParquetSource:
                 labels += file.read(columns=[columns.label]).column(0).to_pylist()
     if columns is None or not names:
         raise DataError(f"{name} holds no rows: there are no pictures in it.")
-    codes, classes, notes = _classes(labels, columns)
+    codes, classes, notes = classes_of(labels, columns)
     if len(shards) > 1:
         some = ", ".join(path.name for path in shards[:3]) + (", ..." if len(shards) > 3 else "")
         notes = (f"{len(shards)} Parquet files are used together: {some}.", *notes)
@@ -210,7 +210,7 @@ def open_parquet(name: str, shards: list[Path]) -> ParquetSource:
     return ParquetSource(name, shards, columns, listing)
 
 
-def _find_columns(path: Path, schema: Any) -> _Columns:
+def _find_columns(path: Path, schema: Any) -> Columns:
     """The image column and the label column, by the Hugging Face metadata or else by type."""
     features = _features(schema)
     of_type = {name: feature.get("_type") for name, feature in features.items()}
@@ -230,9 +230,9 @@ def _find_columns(path: Path, schema: Any) -> _Columns:
     nested = {field.name: field.type.num_fields > 0 for field in images}
     label, classes = _label_column(schema, features)
     texts = [field.name for field in schema if _holds_texts(field.type)]
-    return _Columns(
+    return Columns(
         image.name, nested[image.name], label, classes, tuple(sorted(nested.items())),
-        _caption_column(texts),
+        caption_column(texts),
     )  # fmt: skip
 
 
@@ -260,7 +260,7 @@ def _holds_texts(kind: Any) -> bool:
     return str(values) in texts
 
 
-def _caption_column(texts: Sequence[str]) -> str | None:
+def caption_column(texts: Sequence[str]) -> str | None:
     """The column with captions, of those with texts."""
     return next((name for name in COLUMNS if name in texts), None)
 
@@ -286,8 +286,8 @@ def _label_column(
     return None, ()
 
 
-def _classes(
-    values: list[Any], columns: _Columns
+def classes_of(
+    values: list[Any], columns: Columns
 ) -> tuple[NDArray[np.int64] | None, tuple[str, ...], tuple[str, ...]]:
     """Labels as codes, the names of the classes, and what to tell the user."""
     if columns.label is None:
@@ -299,97 +299,3 @@ def _classes(
         return np.array(values, np.int64), columns.classes, ()
     unique, codes = np.unique(np.array(values), return_inverse=True)
     return codes.astype(np.int64), tuple(printable(str(value)) for value in unique), ()
-
-
-class HubSource(TableSource):
-    """A data set of the Hugging Face hub, through its `datasets` package."""
-
-    def __init__(self, name: str, rows: Any, columns: _Columns, listing: Listing):
-        super().__init__(name, {"hub": name, "fingerprint": str(rows._fingerprint)}, listing)
-        self._all = rows
-        self._rows = rows.select_columns([columns.image])
-        self._columns = columns
-        self.image_columns = tuple(column for column, _ in columns.images)
-
-    def of_column(self, column: str) -> Self:
-        """The same rows, with the pictures of another column."""
-        columns = replace(self._columns, image=column)
-        other = type(self)(self.name, self._all, columns, self.listing)
-        other.name = f"{self.name} ({column})"
-        other.identity = digest([self.identity, column])
-        return other
-
-    def read(self, indices: NDArray[np.int64]) -> Iterator[Encoded]:
-        """Read these rows."""
-        rows = iter(self._rows.select(indices))
-        for index in indices.tolist():
-            try:
-                row = next(rows)
-            except Exception as error:  # whatever its readers raise: this row ends the set
-                raise DataError(
-                    f"{self.name} cannot be read beyond row {index} ({error})."
-                ) from None
-            yield Encoded(index, self.listing.names[index], _hub_bytes(row[self._columns.image]))
-
-    def captions(self) -> list[str | None] | None:
-        """Of the column of texts, if there is one."""
-        column = self._columns.caption
-        return None if column is None else [tidy(value) for value in self._all[column]]
-
-
-def _hub_bytes(value: dict[str, Any] | None) -> bytes | PictureError:
-    if value and value["bytes"] is not None:
-        return bytes(value["bytes"])
-    if value and value["path"]:
-        return _cached_file(Path(value["path"]))
-    return PictureError("empty", "the row holds no picture")
-
-
-def _cached_file(path: Path) -> bytes | PictureError:
-    """A file of the hub's cache; a row may name none of the user's other files."""
-    datasets = _require("datasets.config", "A hub data set")
-    hub = _require("huggingface_hub.constants", "A hub data set")
-    caches = (Path(datasets.HF_DATASETS_CACHE), Path(hub.HF_HUB_CACHE))
-    real = path.resolve()
-    if not real.is_file() or not any(real.is_relative_to(cache.resolve()) for cache in caches):
-        return PictureError("link", "the row names a file outside of the hub's cache")
-    return read_file(real)
-
-
-def open_hub(name: str) -> HubSource:
-    """Open `hf:owner/name[:split]`, downloading it when first used.
-
-    Raises:
-        DataError: It cannot be had, or it has no image column.
-    """
-    datasets = _require("datasets", "A hub data set")
-    repository, _, split = name.removeprefix("hf:").partition(":")
-    split = split or "train"
-    try:
-        rows = datasets.load_dataset(repository, split=split)
-    except Exception as error:  # the hub client raises dozens of types for one meaning
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(
-            f"The hub data set {repository!r} (split {split!r}) cannot be loaded: {reason[0]} "
-            "Check its name and split, and that this computer is online or has it in its cache; a "
-            "downloaded Parquet file of it works offline."
-        ) from None
-    images = [n for n, f in rows.features.items() if isinstance(f, datasets.Image)]
-    if not images:
-        raise DataError(
-            f"The hub data set {repository!r} has no image column. Its columns are: "
-            f"{', '.join(rows.features)}."
-        )
-    for column in images:
-        rows = rows.cast_column(column, datasets.Image(decode=False))
-    kinds = {n: f for n, f in rows.features.items() if isinstance(f, datasets.ClassLabel)}
-    label = next(iter(kinds), None)
-    classes = tuple(map(printable, kinds[label].names)) if label else ()
-    texts = [n for n, f in rows.features.items() if "string" in str(f)]
-    columns = _Columns(
-        images[0], True, label, classes, tuple((n, True) for n in images), _caption_column(texts)
-    )
-    values = list(rows[label]) if label else []
-    codes, classes, notes = _classes(values, columns)
-    names = tuple(f"{repository}:{split}#{row}" for row in range(len(rows)))
-    return HubSource(name, rows, columns, Listing(names, codes, classes, notes=notes))

@@ -11,6 +11,7 @@ from ganvas.errors import ConfigError
 from ganvas.models.base import LatentModel, class_labels
 from ganvas.models.diffusion_config import Sampler, Sampling
 from ganvas.models.latent_diffusion import LatentDiffusion
+from ganvas.models.reading import without_text
 
 
 def takes_text(model: LatentModel) -> TypeGuard[LatentDiffusion]:
@@ -103,19 +104,6 @@ def one_condition(
     if text is not None:
         raise without_text(model)
     return class_labels(model, model.classes[:1] if label is None else [label], n)
-
-
-def without_text(model: LatentModel) -> ConfigError:
-    """What to say where text is asked of a model that learnt without captions."""
-    if model.classes:
-        known = ", ".join(model.classes[:5]) + (", ..." if len(model.classes) > 5 else "")
-        instead = f"It takes classes: {known}."
-    else:
-        instead = "Leave --text out."
-    return ConfigError(
-        f"this model learnt without captions, so it takes no text. {instead} A latent-diffusion "
-        "trained with --set model.condition=text on pictures with captions takes text."
-    )
 
 
 def without_classes() -> ConfigError:

@@ -12,9 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from ganvas.errors import ConfigError
+from ganvas.latent.points import Points
 from ganvas.latent.sheet import blank, parted
-from ganvas.latent.styles import in_all_layers, pictures_of, styles_of, without_styles
-from ganvas.models.base import LatentModel, Styles
+from ganvas.latent.space import Space, open_space
+from ganvas.latent.styles import styles_of, without_styles
+from ganvas.models.base import LatentModel, Styles, class_labels
 from ganvas.pictures import to_uint8
 
 _NAMED = {"coarse": (0, 8), "middle": (8, 32), "fine": (32, float("inf"))}
@@ -50,8 +52,8 @@ class Mix:
 
 def mix(
     model: LatentModel,
-    rows: Sequence[int],
-    columns: Sequence[int],
+    rows: Sequence[int | Points],
+    columns: Sequence[int | Points],
     layers: str | Sequence[int] = "coarse",
     *,
     labels: Sequence[int | str] = (),
@@ -61,13 +63,13 @@ def mix(
 
     Args:
         model: What `ganvas.load` returns, with styles.
-        rows: Seeds of the pictures that are changed; the same seeds as in `sample`.
-        columns: Seeds of the pictures whose styles they get.
+        rows: The pictures that are changed: seeds as in `sample`, and points that `invert` found.
+        columns: The pictures whose styles they get, likewise.
         layers: Which: coarse (up to 8 px), middle (16 to 32 px), fine (64 px and up), all, or
             numbers such as "0-3" or "2,5".
-        labels: For a class-conditional model, classes of the rows, then of the columns, in turn
-            (default: every class in turn).
-        truncation: psi, from -2 to 2, as in `sample`.
+        labels: For a class-conditional model, classes of the seeds of the rows, then of the
+            columns, in turn (default: every class in turn).
+        truncation: psi of the seeds, from -2 to 2, as in `sample`.
 
     Returns:
         The sources and the mixed pictures, float32 in [-1, 1]; `Mix.sheet` lays them out.
@@ -80,11 +82,31 @@ def mix(
     chosen = choose_layers(layers, model.layer_resolutions)
     if not rows or not columns:
         raise ConfigError("a mix needs seeds for its rows and for its columns, e.g. 1,2,3.")
-    styles = in_all_layers(model, styles_of(model, [*rows, *columns], labels, truncation))
-    sources = pictures_of(model, styles)
-    mixed = mixed_styles(styles[: len(rows)], styles[len(rows) :], chosen)
-    cells = pictures_of(model, mixed.flatten(0, 1)).unflatten(0, (len(rows), len(columns)))
-    return Mix(sources[: len(rows)], sources[len(rows) :], cells, chosen)
+    space = open_space(model, "w+")
+    ends = _styles(space, [*rows, *columns], labels, truncation)
+    styles, count = torch.cat(ends), sum(len(end) for end in ends[: len(rows)])
+    sources = space.draw(styles)
+    mixed = mixed_styles(styles[:count], styles[count:], chosen)
+    cells = space.draw(mixed.flatten(0, 1)).unflatten(0, mixed.shape[:2])
+    return Mix(sources[:count], sources[count:], cells, chosen)
+
+
+def _styles(
+    space: Space,
+    ends: Sequence[int | Points],
+    labels: Sequence[int | str],
+    truncation: float | None,
+) -> list[Tensor]:
+    """The styles w+ (n, layers, L) of each seed, of which n is 1, or of what was found."""
+    model = space.model
+    seeds = [end for end in ends if not isinstance(end, Points)]
+    drawn = iter(styles_of(model, seeds, labels, truncation) if seeds else ())
+    return [
+        space.lift(end.values, end.space, class_labels(model, end.labels or (), len(end)))
+        if isinstance(end, Points)
+        else space.lift(next(drawn)[None], "w")
+        for end in ends
+    ]
 
 
 def mixed_styles(rows: Tensor, columns: Tensor, layers: Sequence[int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Styles of seeds, and pictures of styles: what mixing, variation and walks in W share."""
+"""Styles of seeds, in one layer or in all: what spaces, mixing and variation share."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import ConfigError
-from ganvas.models.base import LatentModel, Noise, Samples, Styles, Truncates, class_labels
-
-_BATCH = 16  # the finest layers of large pictures take gigabytes
+from ganvas.models.base import LatentModel, Samples, Styles, Truncates, class_labels
 
 
 def without_styles(what: str) -> ConfigError:
@@ -54,17 +52,3 @@ def styles_of(
 def in_all_layers(model: Styles, w: Tensor) -> Tensor:
     """The same w (N, L) in every layer: w+ (N, layers, L)."""
     return w[:, None].expand(-1, model.layers, -1)
-
-
-@torch.no_grad()
-def pictures_of(model: Styles, styles: Tensor, noise: Noise = "constant", seed: int = 0) -> Tensor:
-    """Styles w+ (N, layers, L) -> images (N, C, H, W) float32 in [-1, 1], a batch at a time.
-
-    Random noise is of `seed` for the first picture, of seed + 1 for the next.
-    """
-    return torch.cat(
-        [
-            model.synthesise(part, noise, seed + i * _BATCH).float()
-            for i, part in enumerate(styles.split(_BATCH))
-        ]
-    )

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganvas.errors import ConfigError
 from ganvas.latent.sheet import blank, parted, with_caption
-from ganvas.latent.styles import in_all_layers, pictures_of, styles_of, without_styles
+from ganvas.latent.styles import in_all_layers, styles_of, without_styles
 from ganvas.models.base import LatentModel, Styles
 from ganvas.pictures import Bytes, to_uint8
 
@@ -114,8 +114,9 @@ def vary(
         raise ConfigError("show at least one picture (-n) and measure over at least two noises.")
     labels = [label] if label is not None else model.classes[:1]
     styles = in_all_layers(model, styles_of(model, [seed], labels, truncation))
-    plain = pictures_of(model, styles, "none")[0]
-    pictures, deviation = _under_noises(model, styles, plain, seed, n, over)
+    with torch.no_grad():
+        plain = model.synthesise(styles, "none").float()[0]
+        pictures, deviation = _under_noises(model, styles, plain, seed, n, over)
     return Variation(pictures, plain, deviation, over)
 
 
@@ -128,7 +129,7 @@ def _under_noises(
     squares = torch.zeros_like(total)
     for start in range(0, over, _BATCH):
         size = min(_BATCH, over - start)
-        pictures = pictures_of(model, styles.expand(size, -1, -1), "random", seed + start)
+        pictures = model.synthesise(styles.expand(size, -1, -1), "random", seed + start).float()
         kept.append(pictures[: max(0, n - start)])
         change = (pictures - plain).cpu().double()  # not every device has float64
         total, squares = total + change.sum(0), squares + change.square().sum(0)

@@ -8,13 +8,14 @@ from pydantic import Field
 from ganvas.errors import ConfigError
 from ganvas.models.autoencoder import Autoencoder, AutoencoderConfig
 from ganvas.models.autoencoder_kl import AutoencoderKl, AutoencoderKlConfig
-from ganvas.models.base import Captions, Model
+from ganvas.models.base import Model
 from ganvas.models.cyclegan import CycleGan
 from ganvas.models.diffusion_config import LatentDiffusionConfig
 from ganvas.models.gan import Gan
 from ganvas.models.gan_config import GanConfig
 from ganvas.models.latent_diffusion import LatentDiffusion
 from ganvas.models.pix2pix import Pix2Pix
+from ganvas.models.reading import Captions
 from ganvas.models.stylegan import StyleGan
 from ganvas.models.stylegan_config import StyleGanConfig
 from ganvas.models.translation_config import CycleGanConfig, Pix2PixConfig, TranslationConfig

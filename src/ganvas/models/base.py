@@ -3,7 +3,6 @@
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -35,18 +34,6 @@ class ModelSettings(Settings):
         return False
 
 
-@dataclass(frozen=True)
-class Captions:
-    """What a model that learns from captions has to know of them before it is built."""
-
-    vocabulary: tuple[str, ...]
-    """The words of the training captions, sorted."""
-    longest: int
-    """Words of the longest of them, with punctuation, without what marks begin and end."""
-    examples: tuple[str, ...]
-    """Some of the captions, to draw where no text is asked for."""
-
-
 class Model(nn.Module, ABC):
     """Networks (its child modules) plus their phases of training.
 
@@ -55,6 +42,8 @@ class Model(nn.Module, ABC):
 
     averaged: ClassVar[tuple[str, ...]]
     """The networks of which the loop keeps an exponential moving average."""
+    learns_classes_by: ClassVar[str] = "model.conditional=true"
+    """The setting that makes it class-conditional."""
     only_for_training: ClassVar[tuple[str, ...]] = ()
     """Parts that are saved to go on training, but not among the weights to use."""
 
@@ -304,7 +293,7 @@ def class_labels(
         if labels is not None and len(labels):
             raise ConfigError(
                 "this model was trained without classes, so it takes no labels. "
-                "Train with --set model.conditional=true on data whose sub-folders are classes."
+                f"Train with --set {model.learns_classes_by} on data whose sub-folders are classes."
             )
         return None
     if labels is None or not len(labels):

@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     AfterValidator,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -35,7 +34,7 @@ class Sampling(Settings):
     (Karras et al. 2022, algorithm 1), which asks the network twice in each step but the last."""
     steps: Annotated[int, Field(ge=1, le=TRAINING_STEPS)] = 20
     """Steps from noise to a picture: more are slower, and better up to a point."""
-    guidance: NonNegativeFloat = 3.0
+    guidance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
     """How far beyond what the caption says (classifier-free guidance): 1 draws what was learnt,
     more draws what is asked for more surely and with less variety, at twice the time."""
 
@@ -59,8 +58,8 @@ class LatentDiffusionConfig(ModelSettings):
     """What says which picture to draw: nothing, the class, or a caption. A class is told by its
     name as the caption, and nothing by the empty caption."""
     prediction: Literal["v", "epsilon"] = "v"
-    """What the network predicts: the noise (epsilon), or the velocity (v, Salimans & Ho 2022),
-    which is learnt as well at pure noise."""
+    """What the network predicts: the noise (epsilon; with schedule=scaled_linear only), or the
+    velocity (v, Salimans & Ho 2022), which tells of the picture at pure noise, too."""
     schedule: Literal["squaredcos_cap_v2", "scaled_linear"] = "squaredcos_cap_v2"
     """How noise grows with time: a cosine (Nichol & Dhariwal 2021), for small maps; or the paper's,
     linear in the square root of beta."""
@@ -110,6 +109,12 @@ class LatentDiffusionConfig(ModelSettings):
         if self.attention is not None and max(self.attention, default=0) >= sizes:
             raise ValueError(
                 f"attention names sizes from 0 to {sizes - 1}, as many as there are multipliers"
+            )
+        if self.prediction == "epsilon" and self.schedule == "squaredcos_cap_v2":
+            raise ValueError(
+                "prediction=epsilon cannot be drawn from with schedule=squaredcos_cap_v2, which "
+                "ends at pure noise, where the noise says nothing of the picture: use prediction=v,"
+                " or schedule=scaled_linear"
             )
         if self.text_encoder is not None and self.caption_length is not None:
             raise ValueError("caption_length is of the text encoder trained here, not of a folder")

@@ -33,11 +33,17 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.errors import ConfigError
-from ganvas.models.base import Captions, LatentModel, Noise, class_labels, normal_latents
+from ganvas.models.base import LatentModel, Noise, class_labels, normal_latents
 from ganvas.models.diffusion_config import TRAINING_STEPS, LatentDiffusionConfig, Sampling
-from ganvas.models.diffusion_parts import bare_first_stage, check_installed
+from ganvas.models.diffusion_parts import bare_first_stage, check_installed, fitting_weights
 from ganvas.models.phase import Batch, Losses, Phase
-from ganvas.models.reading import captions_of_classes, check_caption
+from ganvas.models.reading import (
+    Captions,
+    check_caption,
+    what_is_known,
+    whole_letters,
+    without_text,
+)
 from ganvas.models.sampling import draw, noising, scheduler_for
 from ganvas.networks.denoiser import denoiser
 from ganvas.networks.text import (
@@ -67,6 +73,8 @@ class LatentDiffusion(LatentModel):
             asks for.
     """
 
+    learns_classes_by = "model.condition=class"
+
     def __init__(
         self,
         config: LatentDiffusionConfig,
@@ -85,7 +93,7 @@ class LatentDiffusion(LatentModel):
         self.latent_std: Tensor
         self.register_buffer("latent_mean", torch.zeros(per_channel))
         self.register_buffer("latent_std", torch.ones(per_channel))
-        known = self._known(captions)
+        known = what_is_known(config.condition, self.classes, captions)
         self.vocabulary, self._words = known.vocabulary, frozenset(known.vocabulary)
         self.examples = known.examples
         """Captions to draw, in turn, where none is asked for."""
@@ -113,17 +121,6 @@ class LatentDiffusion(LatentModel):
         self._noising = noising(config)
         self._sampling = config.sampling
         self._advance: Callable[[int], None] = _ignore
-
-    def _known(self, captions: Captions | None) -> Captions:
-        """The captions of the data, or the names of its classes."""
-        if self.config.condition != "text":
-            return captions_of_classes(self.classes)
-        if captions is None:
-            raise ConfigError(
-                "model.condition=text learns from captions, but the pictures have none. Give each "
-                "one, or train without: --set model.condition=none (or class)."
-            )
-        return captions
 
     @property
     def averaged(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the configuration
@@ -205,18 +202,7 @@ class LatentDiffusion(LatentModel):
         Raises:
             ConfigError: They are not those of `config.first_stage.model` for such pictures.
         """
-        wanted = self.first_stage.state_dict()
-        misfit = [n for n, t in wanted.items() if n not in weights or weights[n].shape != t.shape]
-        if misfit:
-            name, (channels, height, width) = misfit[0], self.shape
-            found = tuple(weights[name].shape) if name in weights else "missing"
-            raise ConfigError(
-                f"the first stage does not fit the pictures of {width}x{height} pixels "
-                f"in {channels} channels: of its weights "
-                f"{len(misfit)} differ, first {name} ({found}, not {tuple(wanted[name].shape)}). "
-                "Train it on pictures of the same size and channels."
-            )
-        self.first_stage.load_state_dict({name: weights[name] for name in wanted})
+        self.first_stage.load_state_dict(fitting_weights(self.first_stage, weights))
 
     def _scaled(self, maps: Tensor) -> Tensor:
         return (maps - self.latent_mean) / self.latent_std
@@ -232,11 +218,12 @@ class LatentDiffusion(LatentModel):
         Raises:
             ConfigError: Not lenient, and a caption is empty, too long or has unknown words.
         """
+        captions = [whole_letters(caption) for caption in captions]
         if not lenient:
             for caption in dict.fromkeys(captions):
                 self._check(caption)
         read = self.tokenizer(
-            list(captions), padding="max_length", truncation=True,
+            captions, padding="max_length", truncation=True,
             max_length=self.tokenizer.model_max_length, return_tensors="pt",
         )  # fmt: skip
         tokens: Tensor = read["input_ids"]
@@ -272,11 +259,7 @@ class LatentDiffusion(LatentModel):
         if texts is None:
             return super().sample(n, seed, labels, truncation, noise)
         if self.config.condition != "text":
-            instead = "takes classes: --labels" if self.classes else "draws what it likes"
-            raise ConfigError(
-                f"this model learnt without captions, so it takes no text; it {instead}. Train "
-                "with --set model.condition=text on pictures with captions."
-            )
+            raise without_text(self)
         self.tokenise(texts)
         examples = self.examples
         try:

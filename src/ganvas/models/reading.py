@@ -2,10 +2,39 @@
 
 import difflib
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from ganvas.errors import ConfigError
-from ganvas.models.base import Captions
+from ganvas.models.base import Model
 from ganvas.networks.text import MARKS, caption_words, words_of
+
+
+@dataclass(frozen=True)
+class Captions:
+    """What a model that learns from captions has to know of them before it is built."""
+
+    vocabulary: tuple[str, ...]
+    """The words of the training captions, sorted."""
+    longest: int
+    """Words of the longest of them, with punctuation, without what marks begin and end."""
+    examples: tuple[str, ...]
+    """Some of the captions, to draw where no text is asked for."""
+
+
+def what_is_known(condition: str, classes: Sequence[str], captions: Captions | None) -> Captions:
+    """The captions of the data, or, where these are not what is asked for, of its classes.
+
+    Raises:
+        ConfigError: There are none to learn from; two classes have the same words.
+    """
+    if condition != "text":
+        return captions_of_classes(classes)
+    if captions is None:
+        raise ConfigError(
+            "model.condition=text learns from captions, but the pictures have none. Give each "
+            "one, or train without: --set model.condition=none (or class)."
+        )
+    return captions
 
 
 def captions_of_classes(classes: Sequence[str]) -> Captions:
@@ -62,3 +91,21 @@ def check_caption(
             f"{used - MARKS} numbers (words and signs), and this model reads {limit - MARKS}. "
             "Shorten it."
         )
+
+
+def whole_letters(text: str) -> str:
+    """With "?" for halves of letters, which no tokeniser takes; a command line may have them."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def without_text(model: Model) -> ConfigError:
+    """What to say where text is asked of a model that learnt without captions."""
+    if model.classes:
+        known = ", ".join(model.classes[:5]) + (", ..." if len(model.classes) > 5 else "")
+        instead = f"It takes classes: {known}."
+    else:
+        instead = "Leave --text out."
+    return ConfigError(
+        f"this model learnt without captions, so it takes no text. {instead} A latent-diffusion "
+        "trained with --set model.condition=text on pictures with captions takes text."
+    )

@@ -133,23 +133,33 @@ def open_text_encoder(folder: Path) -> tuple[Any, nn.Module]:
             "encoder as `transformers` saves it, with its tokeniser."
         )
     try:
-        kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+        local = {"local_files_only": True, "trust_remote_code": False}
+        kind = AutoConfig.from_pretrained(folder, **local).model_type
         if kind not in classes:
             raise ConfigError(
                 f"model.text_encoder: {folder} holds a model of the kind {kind!r}, but only CLIP "
                 "and T5 can be used. Leave it out, and a small one is trained on the captions."
             )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         encoder = classes[kind].from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # of damaged files, each of three libraries raises its own kinds
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(
             f"model.text_encoder: {folder} holds no whole CLIP or T5 encoder with its tokeniser in "
             f"safetensors ({reason}). Save both there with save_pretrained of `transformers`."
         ) from None
-    tokenizer.model_max_length = min(tokenizer.model_max_length, _LONGEST)
+    if tokenizer.pad_token_id is None or len(tokenizer) > encoder.config.vocab_size:
+        raise ConfigError(
+            f"model.text_encoder: the tokeniser in {folder} does not go with the encoder: it has "
+            f"{len(tokenizer):,} tokens for the encoder's {encoder.config.vocab_size:,}, and must "
+            "have one that fills up short captions. Save both of the same model there."
+        )
+    places = getattr(encoder.config, "max_position_embeddings", _LONGEST)  # a T5 has no such limit
+    tokenizer.model_max_length = min(tokenizer.model_max_length, places, _LONGEST)
     return tokenizer, encoder.eval().requires_grad_(False)
 
 

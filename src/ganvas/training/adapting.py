@@ -25,8 +25,9 @@ from torch import Tensor, nn
 
 from ganvas.errors import ConfigError
 from ganvas.models import ModelConfig, build_model
-from ganvas.models.base import Captions, Model
+from ganvas.models.base import Model
 from ganvas.models.latent_diffusion import LatentDiffusion
+from ganvas.models.reading import Captions
 from ganvas.models.translation import TranslationModel
 from ganvas.networks.dcgan import base_grid
 from ganvas.networks.layers.equalised import EqualisedConv2d, EqualisedLinear

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from ganvas.data.config import DataConfig
 from ganvas.data.pack import Pack
-from ganvas.models.base import Captions, Samples
+from ganvas.models.base import Samples
+from ganvas.models.reading import Captions
 from ganvas.models.translation import TranslationModel
 from ganvas.training.checkpoint import BEST, TrainingState, list_checkpoints, read_best
 from ganvas.training.config import RunConfig

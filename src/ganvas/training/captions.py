@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from ganvas.data.config import DataConfig
 from ganvas.data.held_out import training_rows
 from ganvas.data.pack import Pack
-from ganvas.models.base import Captions, Model, Reads
+from ganvas.models.base import Model, Reads
+from ganvas.models.reading import Captions
 from ganvas.networks.text import caption_words, words_of
 
 _EXAMPLES = 500

@@ -15,8 +15,9 @@ from ganvas.data.pack import Pack
 from ganvas.errors import ConfigError
 from ganvas.files import write_text
 from ganvas.models import build_model
-from ganvas.models.base import Captions, Model
+from ganvas.models.base import Model
 from ganvas.models.phase import derive_seed
+from ganvas.models.reading import Captions
 from ganvas.training.captions import caption_tokens
 from ganvas.training.checkpoint import TrainingState, load_training_state
 from ganvas.training.config import RunConfig, write_config

@@ -24,7 +24,7 @@ from ganvas.data.pack import Pack
 from ganvas.data.source_types import digest
 from ganvas.errors import RunError
 from ganvas.files import explain_disk_errors, write_text
-from ganvas.models.base import Captions
+from ganvas.models.reading import Captions
 from ganvas.training.config import RunConfig, read_config
 from ganvas.training.run_log import History
 

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import ConfigError, GanvasError, RunError
-from ganvas.models.base import Captions, Model
+from ganvas.models.base import Model
+from ganvas.models.reading import Captions
 from ganvas.models.stylegan_config import StyleGanConfig
 from ganvas.models.translation import TranslationModel
 from ganvas.networks.text import UNKNOWN, number_words
