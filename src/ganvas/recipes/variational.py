@@ -14,10 +14,11 @@ draws of `data.binarise`. With M for a folder that holds MNIST's train.parquet a
     ganvas evaluate RUN --against M/test.parquet -n 10000 --likelihood-pictures 10000
 
 The first is to reach 89.9 nats (Rezende & Mohamed 2015; these networks and latents are those with
-which pythae reports 89.78). It came to 90.6 (90.1 to 91.0; seed 0): 92.6 of the bound in training and
-95.5 on test pictures tell of overfitting. The second is to reach 87.1 (Burda et al. 2016, appendix:
-k = 50, one layer, fixed binarisation); it has not been trained to the end. One core of an EPYC takes
-8 ms for a step of the first (float32) and 39 ms for one of the second: about half an hour and an hour.
+which pythae reports 89.78). It came to 90.6 (90.1 to 91.0; seed 0): a bound of 92.6 in training and
+of 95.5 on test pictures tells of overfitting. The second is to reach 87.1 (Burda et al. 2016,
+appendix: k = 50, one layer, fixed binarisation); it has not been trained to the end. One core of an
+EPYC takes 8 ms for a step of the first (float32) and 39 ms for one of the second: about half an
+hour and an hour.
 """
 
 from ganvas.models.phase import Adam
