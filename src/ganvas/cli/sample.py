@@ -92,9 +92,9 @@ def sample(
         captions_in_turn,
         sampling_of,
         shown_drawing,
-        takes_text,
         without_classes,
     )
+    from ganvas.models.reading import reads_captions
 
     model = api.load(run, checkpoint=checkpoint, say=typer.echo)
     texts = text or []
@@ -106,11 +106,11 @@ def sample(
     count = n or _PICTURES_OF_A_TEXT * len(texts) or _PICTURES
     captions = captions_in_turn(model, texts, count)
     sampling = sampling_of(model, solver, steps, guidance)
-    if labels is not None and takes_text(model):
+    if labels is not None and reads_captions(model):
         raise without_classes()
     began = time.perf_counter()
     with shown_drawing(model, count, sampling):
-        if takes_text(model):
+        if reads_captions(model):
             images = model.sample(count, seed, None, truncation, kind, texts=texts or None)
         else:
             images = model.sample(count, seed, label_list(labels), truncation, kind)

@@ -10,9 +10,10 @@ from torch import Tensor
 from ganvas.evaluation.classes import class_numbers
 from ganvas.evaluation.evaluate import Observed, Reference
 from ganvas.evaluation.features.classifier import ClassifierFeatures
-from ganvas.evaluation.prompting import caption_scores, class_scores, reads_captions
+from ganvas.evaluation.prompting import caption_scores, class_scores
 from ganvas.evaluation.protocol import Score
 from ganvas.models.base import LatentModel
+from ganvas.models.reading import reads_captions
 
 
 def asked_scores(

@@ -10,9 +10,9 @@ from torch import Tensor
 from ganvas.evaluation.definitions import make_score
 from ganvas.evaluation.estimate import Estimate, mean
 from ganvas.evaluation.evaluate import BATCH, Advance, Observed, Reference, as_tensor, observe
-from ganvas.evaluation.prompting import reads_captions
 from ganvas.evaluation.protocol import Score
 from ganvas.models.base import LatentModel, Samples, normal_latents
+from ganvas.models.reading import reads_captions
 from ganvas.pictures import to_uint8
 
 

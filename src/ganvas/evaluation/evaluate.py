@@ -29,12 +29,13 @@ from ganvas.evaluation.inception_score import inception_score
 from ganvas.evaluation.kernel import energy_distance, kernel_distance
 from ganvas.evaluation.manifold import manifold_scores
 from ganvas.evaluation.memorisation import Memorisation, memorisation
-from ganvas.evaluation.prompting import faces_of, reads_captions, words_for
+from ganvas.evaluation.prompting import faces_of, words_for
 from ganvas.evaluation.protocol import Protocol, Score, Split
 from ganvas.evaluation.reconstruction import psnr, ssim
 from ganvas.evaluation.sharpness import energy_ratio, high_frequency_energy
 from ganvas.evaluation.truth import avatar_scores, toy_scores
 from ganvas.models.base import Encodes, LatentModel
+from ganvas.models.reading import reads_captions
 from ganvas.pictures import to_uint8
 
 BATCH = 64

@@ -13,10 +13,10 @@ from ganvas.evaluation.asked import asked_scores
 from ganvas.evaluation.curves import Chart
 from ganvas.evaluation.drawing import draw
 from ganvas.evaluation.evaluate import Advance, Reference, generation_scores
-from ganvas.evaluation.prompting import reads_captions
 from ganvas.evaluation.protocol import Evaluation, Guided, Score
 from ganvas.models.base import Diffuses, LatentModel
 from ganvas.models.diffusion_config import LatentDiffusionConfig, Sampling
+from ganvas.models.reading import reads_captions
 
 MOST = 1_000
 """Pictures that are drawn with each strength, at most: it takes long."""

@@ -27,8 +27,9 @@ from ganvas.evaluation.features.random import RandomFeatures
 from ganvas.evaluation.frechet import frechet_distance
 from ganvas.evaluation.kernel import energy_distance
 from ganvas.evaluation.pairwise import levels
-from ganvas.evaluation.prompting import reads_captions, words_for
+from ganvas.evaluation.prompting import words_for
 from ganvas.models.base import Diffuses, Encodes, LatentModel, Model, Samples
+from ganvas.models.reading import reads_captions
 from ganvas.models.translation import TranslationModel
 from ganvas.pictures import to_uint8
 from ganvas.training.config import RunConfig

@@ -22,7 +22,7 @@ from ganvas.evaluation.definitions import make_score
 from ganvas.evaluation.estimate import Estimate, proportion
 from ganvas.evaluation.features.known import visible
 from ganvas.evaluation.protocol import Score
-from ganvas.models.base import Model, ModelSettings, Reads
+from ganvas.models.base import Model, Reads
 
 Truth = Mapping[str, NDArray[Any]]
 """Every attribute of N faces by its name, as `draw_attributes` gives them."""
@@ -38,12 +38,6 @@ which are left to the model."""
 _BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}
 _LEFT_OUT = tuple(name for name in _NAMED if "none" in _BY_NAME[name].values)
 """What a caption does not mention where there is none of it."""
-
-
-def reads_captions(model: Model) -> bool:
-    """Whether the model draws what a caption asks for."""
-    config = getattr(model, "config", None)
-    return isinstance(config, ModelSettings) and config.needs_captions
 
 
 def words_for(model: Model, captions: Sequence[str]) -> Tensor:

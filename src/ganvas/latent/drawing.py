@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TypeGuard
 
 from torch import Tensor
 
@@ -11,12 +10,7 @@ from ganvas.errors import ConfigError
 from ganvas.models.base import LatentModel, class_labels
 from ganvas.models.diffusion_config import Sampler, Sampling
 from ganvas.models.latent_diffusion import LatentDiffusion
-from ganvas.models.reading import without_text
-
-
-def takes_text(model: LatentModel) -> TypeGuard[LatentDiffusion]:
-    """Whether the model learnt from captions."""
-    return isinstance(model, LatentDiffusion) and model.config.condition == "text"
+from ganvas.models.reading import reads_captions, without_text
 
 
 def sampling_of(
@@ -74,7 +68,7 @@ def captions_in_turn(model: LatentModel, texts: Sequence[str], n: int) -> tuple[
     Raises:
         ConfigError: Texts for a model that takes none.
     """
-    if takes_text(model):
+    if reads_captions(model):
         known = tuple(texts) or model.examples
         return tuple(known[i % len(known)] for i in range(n))
     if texts:
@@ -96,7 +90,7 @@ def one_condition(
     Raises:
         ConfigError: The model does not know the class or caption, or takes none.
     """
-    if takes_text(model):
+    if reads_captions(model):
         if label is not None:
             raise without_classes()
         asked = model.tokenise(model.examples[:1], lenient=True)

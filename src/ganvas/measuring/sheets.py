@@ -8,8 +8,8 @@ from ganvas.data.loader import to_model_range
 from ganvas.evaluation.drawing import latents_of
 from ganvas.evaluation.evaluate import Reference, as_tensor
 from ganvas.evaluation.memorisation import Memorisation
-from ganvas.evaluation.prompting import reads_captions
 from ganvas.models.base import Encodes, LatentModel, alternate, class_labels
+from ganvas.models.reading import reads_captions
 from ganvas.pictures import grid, scatter, to_uint8
 
 _SHEET = 36

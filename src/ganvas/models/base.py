@@ -123,7 +123,8 @@ class LatentModel(Model):
         if not isinstance(self, Samples):
             raise ConfigError(
                 "an autoencoder has no distribution to draw from: its codes may lie anywhere. "
-                "`ganvas reconstruct` shows what it does; train a vae to draw new pictures."
+                "`ganvas reconstruct` shows what it does. To draw new pictures train a vae; or, on "
+                "top of an autoencoder-kl or a vqvae, latent-diffusion with --first-stage RUN."
             )
         latents, classes = self.sample_latents(n, seed), class_labels(self, labels, n)
         with self._truncated(truncation) as truncate:

@@ -3,10 +3,14 @@
 import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeGuard
 
 from ganvas.errors import ConfigError
-from ganvas.models.base import Model
+from ganvas.models.base import Model, ModelSettings
 from ganvas.networks.text import MARKS, caption_words, words_of
+
+if TYPE_CHECKING:
+    from ganvas.models.latent_diffusion import LatentDiffusion
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,12 @@ class Captions:
     """Words of the longest of them, with punctuation, without what marks begin and end."""
     examples: tuple[str, ...]
     """Some of the captions, to draw where no text is asked for."""
+
+
+def reads_captions(model: Model) -> "TypeGuard[LatentDiffusion]":
+    """Whether the model draws what a caption asks for."""
+    config = getattr(model, "config", None)
+    return isinstance(config, ModelSettings) and config.needs_captions
 
 
 def what_is_known(condition: str, classes: Sequence[str], captions: Captions | None) -> Captions:
